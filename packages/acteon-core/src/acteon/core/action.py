@@ -1,0 +1,77 @@
+"""What callers want done."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from acteon.core.ids import new_id
+from acteon.core.timestamps import canonical_timestamp, format_instant, parse_instant
+
+
+def _now_text() -> str:
+    return format_instant(datetime.now(UTC))
+
+
+def _is_timestamp(_: object, attribute: "Attribute[str]", value: str) -> None:
+    try:
+        canonical_timestamp(value)
+    except ValueError as error:
+        raise ValueError(f"{attribute.name}: {error}") from None
+
+
+@frozen(kw_only=True)
+class Action:
+    """One thing to be done for a tenant: "send this email", "call this webhook".
+
+    Attributes:
+        namespace: Which application or area asks; any text.
+        tenant: On whose account; any text.
+        provider: The name of the provider that is to deliver it.
+        action_type: What kind of thing it is; rules tell actions apart by it.
+        payload: What the provider needs: anything that JSON can say.
+        metadata: Labels for rules and the audit trail, text to text.
+        dedup_key: What makes two actions the same one for a rule that deduplicates;
+            without it, `id` does.
+        id: Names this action; two dispatches with one id never run at the same time.
+        created_at: When the caller made it: RFC 3339 text with a zone, kept as it came.
+    """
+
+    namespace: str
+    tenant: str
+    provider: str
+    action_type: str
+    payload: Any
+    metadata: Mapping[str, str] = field(factory=dict[str, str])
+    dedup_key: str | None = None
+    id: str = field(factory=new_id)
+    created_at: str = field(factory=_now_text, validator=_is_timestamp)
+
+    @property
+    def created_instant(self) -> datetime:
+        """When the caller made it, cut to whole microseconds.
+
+        Raises:
+            ValueError: `created_at` lies outside the years 1 to 9999.
+        """
+        return parse_instant(self.created_at)
+
+    @property
+    def created_text(self) -> str:
+        """`created_at` in UTC, ending in `Z`: what rules and receivers see."""
+        return canonical_timestamp(self.created_at)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all nine members as JSON has them, by name, in alphabetical order."""
+        return {
+            "action_type": self.action_type,
+            "created_at": self.created_text,
+            "dedup_key": self.dedup_key,
+            "id": self.id,
+            "metadata": dict(self.metadata),
+            "namespace": self.namespace,
+            "payload": self.payload,
+            "provider": self.provider,
+            "tenant": self.tenant,
+        }

@@ -1,0 +1,144 @@
+"""What became of an action."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import Enum
+from typing import Any, ClassVar
+
+from attrs import field, frozen
+
+
+class ResponseStatus(str, Enum):
+    """How a provider judged a call that it did answer."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    PARTIAL = "partial"
+
+
+@frozen
+class ProviderResponse:
+    """What a provider answered.
+
+    Attributes:
+        status: `SUCCESS`, or `FAILURE` and `PARTIAL` for an answer that says no or half.
+        body: Anything that JSON can say.
+        headers: What else is worth telling, text to text.
+    """
+
+    status: ResponseStatus = ResponseStatus.SUCCESS
+    body: Any = None
+    headers: Mapping[str, str] = field(factory=dict[str, str])
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "body": self.body,
+            "headers": dict(self.headers),
+            "status": self.status.value,
+        }
+
+
+@frozen
+class Executed:
+    """The action's own provider took the call."""
+
+    response: ProviderResponse
+
+    tag: ClassVar[str] = "executed"
+
+    def as_json(self) -> Any:
+        return {"Executed": self.response.as_json()}
+
+
+@frozen
+class Deduplicated:
+    """An earlier action with the same key is known to have succeeded."""
+
+    tag: ClassVar[str] = "deduplicated"
+
+    def as_json(self) -> Any:
+        return "Deduplicated"
+
+
+@frozen
+class Suppressed:
+    """A rule held the action back."""
+
+    rule: str
+
+    tag: ClassVar[str] = "suppressed"
+
+    def as_json(self) -> Any:
+        return {"Suppressed": {"rule": self.rule}}
+
+
+@frozen
+class Rerouted:
+    """A rule sent the action to another provider, which took the call."""
+
+    original_provider: str
+    new_provider: str
+    response: ProviderResponse
+
+    tag: ClassVar[str] = "rerouted"
+
+    def as_json(self) -> Any:
+        return {
+            "Rerouted": {
+                "new_provider": self.new_provider,
+                "original_provider": self.original_provider,
+                "response": self.response.as_json(),
+            }
+        }
+
+
+@frozen
+class Throttled:
+    """A rule's quota was used up.
+
+    Attributes:
+        retry_after: Time until the quota opens again.
+    """
+
+    retry_after: timedelta
+
+    tag: ClassVar[str] = "throttled"
+
+    def as_json(self) -> Any:
+        whole = self.retry_after // timedelta(seconds=1)
+        rest = self.retry_after - timedelta(seconds=whole)
+        nanos = rest // timedelta(microseconds=1) * 1000
+        return {"Throttled": {"retry_after": {"nanos": nanos, "secs": whole}}}
+
+
+@frozen(kw_only=True)
+class Failed:
+    """The action was not delivered, or nobody knows whether it was.
+
+    Attributes:
+        code: What kind of failure, in capitals: `TIMEOUT`, `CONNECTION`, `DELIVERY_UNKNOWN`, …
+        message: What happened, for people.
+        retryable: Whether sending the action again may succeed and cannot do harm.
+        attempts: How many calls to the provider were made.
+    """
+
+    code: str
+    message: str
+    retryable: bool
+    attempts: int
+
+    tag: ClassVar[str] = "failed"
+
+    def as_json(self) -> Any:
+        return {
+            "Failed": {
+                "attempts": self.attempts,
+                "code": self.code,
+                "message": self.message,
+                "retryable": self.retryable,
+            }
+        }
+
+
+ActionOutcome = Executed | Deduplicated | Suppressed | Rerouted | Throttled | Failed
+"""What became of an action: exactly one of six."""

@@ -1,0 +1,92 @@
+"""Finding the plugins that other packages offer through entry points."""
+
+import difflib
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from acteon.core.errors import ConfigError, PluginNotFoundError
+
+T = TypeVar("T")
+
+STATE = "acteon.state"
+AUDIT = "acteon.audit"
+RULES = "acteon.rules"
+PROVIDERS = "acteon.providers"
+
+_OFFICIAL = {
+    STATE: {
+        "memory": "acteon-state-memory",
+        "redis": "acteon-state-redis",
+        "postgres": "acteon-state-postgres",
+        "dynamodb": "acteon-state-dynamodb",
+        "clickhouse": "acteon-state-clickhouse",
+    },
+    AUDIT: {
+        "memory": "acteon-audit-memory",
+        "postgres": "acteon-audit-postgres",
+        "clickhouse": "acteon-audit-clickhouse",
+        "elasticsearch": "acteon-audit-elasticsearch",
+    },
+    RULES: {"yaml": "acteon-rules-yaml", "yml": "acteon-rules-yaml", "cel": "acteon-rules-cel"},
+    PROVIDERS: {
+        "webhook": "acteon-provider",
+        "log": "acteon-provider",
+        "email": "acteon-email",
+        "slack": "acteon-slack",
+    },
+}
+"""The packages of the official plugins: it serves the hints below, and nothing else."""
+
+
+def plugin_names(group: str) -> list[str]:
+    """Return the names of the installed plugins of `group`, sorted; none of them is imported."""
+    return sorted(set(entry_points(group=group).names))
+
+
+def official_package(group: str, name: str) -> str | None:
+    """Return the package of Acteon's own plugin `name`, or None if it is none of Acteon's."""
+    return _OFFICIAL.get(group, {}).get(name)
+
+
+def load_plugin(group: str, name: str, base: type[T]) -> type[T]:
+    """Import the class that is registered as `name` in the entry-point `group`, and nothing else.
+
+    Raises:
+        PluginNotFoundError: No installed package offers it; the text says what would help.
+        ConfigError: Two packages offer it, it cannot be imported, or it is no `base`.
+    """
+    point = _find(group, name)
+    owner = point.dist.name if point.dist else point.value
+    try:
+        plugin: object = point.load()
+    except Exception as error:  # noqa: BLE001 - somebody else's module may raise anything
+        raise ConfigError(
+            f"{group} plugin {name!r} of {owner} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not (isinstance(plugin, type) and issubclass(plugin, base)):
+        raise ConfigError(f"{group} plugin {name!r} of {owner} is no {base.__name__}")
+    return plugin
+
+
+def _find(group: str, name: str) -> EntryPoint:
+    found = entry_points(group=group, name=name)
+    if not found:
+        raise PluginNotFoundError(_not_found(group, name))
+    # A package that is installed twice on the path (editable and not) is offered twice, too.
+    owners = {(point.dist.name if point.dist else "", point.value) for point in found}
+    if len(owners) > 1:
+        names = ", ".join(sorted(owner for owner, _ in owners))
+        raise ConfigError(f"{group} plugin {name!r} is offered by each of: {names}")
+    return next(iter(found))
+
+
+def _not_found(group: str, name: str) -> str:
+    package = official_package(group, name)
+    if package is not None:
+        return f"{name!r} needs a package that is not installed: pip install {package}"
+    known = sorted({*plugin_names(group), *_OFFICIAL.get(group, {})})
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"there is no {group} plugin {name!r}; did you mean {close[0]!r}?"
+    return f"there is no {group} plugin {name!r}; installed: {', '.join(plugin_names(group))}"

@@ -1,0 +1,156 @@
+"""The wire format: JSON in, JSON out.
+
+Reading is strict where leniency would lose or change something: it refuses `NaN`, lone
+surrogates, invalid UTF-8, numbers beyond what a double or 300 digits can hold, a field given
+twice, and nesting deeper than 127 levels. Unknown fields are ignored.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from acteon.core.action import Action
+from acteon.core.errors import InvalidError, MalformedError
+from acteon.core.outcome import ActionOutcome
+
+T = TypeVar("T")
+
+MAX_DEPTH = 127
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_UNBRACKETED = re.compile(rb"[^\[\]{}]+")
+_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+_TOO_LARGE = ("Integer value out of range", "Number out of range")
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+def encode_json(value: Any) -> bytes:
+    """Return `value` as compact JSON with sorted keys, as UTF-8.
+
+    Raises:
+        InvalidError: `value` holds what JSON cannot say.
+    """
+    try:
+        return _encode_sorted(value)
+    except (TypeError, ValueError, UnicodeEncodeError, OverflowError, RecursionError) as error:
+        raise InvalidError(f"cannot be written as JSON: {error}") from None
+
+
+def decode_json(body: bytes) -> Any:
+    """Return what the JSON text `body` says.
+
+    Raises:
+        MalformedError: It is no JSON.
+    """
+    return Reader(object, ()).read(body)
+
+
+class Reader(Generic[T]):
+    """Reads JSON texts of one shape.
+
+    Args:
+        shape: What a text is to be: an attrs class, a list of one, ….
+        fields: The names of the members that may be given once only.
+    """
+
+    def __init__(self, shape: type[T], fields: Sequence[str]) -> None:
+        self._decoder: msgspec.json.Decoder[T] = (
+            msgspec.json.Decoder() if shape is object else msgspec.json.Decoder(shape)
+        )
+        self._fields = frozenset(fields)
+        self._quoted = tuple(f'"{name}"'.encode() for name in fields)
+
+    def read(self, body: bytes) -> T:
+        """Return what `body` says.
+
+        Raises:
+            MalformedError: It is no JSON.
+            InvalidError: It is JSON of another shape.
+        """
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+            _check_depth(body)
+        try:
+            # What the decoder skips it does not look at, so that bad UTF-8 would pass there.
+            if not body.isascii():
+                body.decode()
+            value = self._decoder.decode(body)
+        except UnicodeDecodeError as error:
+            raise MalformedError(f"invalid UTF-8 at byte {error.start}") from None
+        except msgspec.ValidationError as error:
+            kind = MalformedError if str(error).startswith(_TOO_LARGE) else InvalidError
+            raise kind(_place(str(error))) from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MalformedError(_place(str(error))) from None
+        if self._quoted and self._may_repeat(body):
+            self._check_duplicates(body)
+        return value
+
+    def _may_repeat(self, body: bytes) -> bool:
+        """Return whether a field may be given twice; cheap, and wrong on the safe side only."""
+        if b"\\u00" in body and _ESCAPED_ASCII.search(body):
+            return True
+        return any(body.count(quoted) > 1 for quoted in self._quoted)
+
+    def _check_duplicates(self, body: bytes) -> None:
+        """Raise if a field is given twice in the outermost object or in one directly in a list."""
+        document = json.loads(body, object_pairs_hook=_Pairs)
+        for item in document if type(document) is list else (document,):
+            if isinstance(item, _Pairs):
+                seen: set[str] = set()
+                for name, _ in item:
+                    if name in self._fields and name in seen:
+                        raise InvalidError(f"duplicate field `{name}`")
+                    seen.add(name)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of a JSON object, each as often as it was given."""
+
+
+def _check_depth(body: bytes) -> None:
+    depth = 0
+    for bracket in _UNBRACKETED.sub(b"", _STRINGS.sub(b"", body)):
+        if bracket in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise MalformedError(f"nested more than {MAX_DEPTH} levels deep")
+        else:
+            depth -= 1
+
+
+def _place(text: str) -> str:
+    """Return a decoder's text with its path as clients expect it."""
+    return text.replace(" - at `$.", " at `").replace(" - at `$", " at `")
+
+
+_FIELDS = (
+    "id",
+    "namespace",
+    "tenant",
+    "provider",
+    "action_type",
+    "payload",
+    "metadata",
+    "dedup_key",
+    "created_at",
+)
+_action_reader = Reader(Action, _FIELDS)
+_actions_reader = Reader(list[Action], _FIELDS)
+
+
+def read_action(body: bytes) -> Action:
+    """Return the action that the JSON text `body` describes; see `Reader.read` for what it raises."""
+    return _action_reader.read(body)
+
+
+def read_actions(body: bytes) -> list[Action]:
+    """Return the actions that the JSON list `body` describes; one bad one refuses them all."""
+    return _actions_reader.read(body)
+
+
+def write_outcome(outcome: ActionOutcome) -> bytes:
+    """Return `outcome` as JSON."""
+    return encode_json(outcome.as_json())

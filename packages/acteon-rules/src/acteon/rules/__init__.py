@@ -1,0 +1,71 @@
+"""The rule language: expressions, their compiler, the engine, and the interface of frontends."""
+
+from acteon.rules.decision import (
+    Decision,
+    MatchedRule,
+    StateNotReadError,
+    StateRead,
+    StateValues,
+    WantedClaim,
+    WantedQuota,
+    WantedRoute,
+)
+from acteon.rules.engine import OnRuleError, RuleSet
+from acteon.rules.errors import (
+    EvaluationError,
+    InvalidRegexError,
+    Problem,
+    RuleError,
+    RuleParseError,
+    StateAccessError,
+    TypeMismatchError,
+    UndefinedFunctionError,
+    UndefinedVariableError,
+)
+from acteon.rules.frontend import ParsedRules, RuleFrontend
+from acteon.rules.merge import merge_patch
+from acteon.rules.rule import (
+    Allow,
+    Deduplicate,
+    Deny,
+    Effect,
+    Modify,
+    Reroute,
+    Rule,
+    Suppress,
+    Throttle,
+)
+
+__all__ = [
+    "Allow",
+    "Decision",
+    "Deduplicate",
+    "Deny",
+    "Effect",
+    "EvaluationError",
+    "InvalidRegexError",
+    "MatchedRule",
+    "Modify",
+    "OnRuleError",
+    "ParsedRules",
+    "Problem",
+    "Reroute",
+    "Rule",
+    "RuleError",
+    "RuleFrontend",
+    "RuleParseError",
+    "RuleSet",
+    "StateAccessError",
+    "StateNotReadError",
+    "StateRead",
+    "StateValues",
+    "Suppress",
+    "Throttle",
+    "TypeMismatchError",
+    "UndefinedFunctionError",
+    "UndefinedVariableError",
+    "WantedClaim",
+    "WantedQuota",
+    "WantedRoute",
+    "merge_patch",
+]

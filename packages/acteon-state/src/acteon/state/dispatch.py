@@ -1,0 +1,176 @@
+"""What one dispatch asks of the state store: one trip to begin it, one to settle it.
+
+A *claim* on a key says that an action is being delivered, or was. It is written in two phases:
+`begin` makes it pending, under a lease; `settle` ends it in one of three ways (`Ending`). Claims
+are entries of the store with one of three texts:
+
+| text | meaning |
+|---|---|
+| `pending:<token>` | being delivered by the holder of the token; expires with the lease |
+| `done` | delivered; expires with the time that the settle named |
+| `unknown:<instant>` | nobody knows whether it was delivered; expires likewise |
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import Enum
+from typing import ClassVar
+
+from attrs import frozen
+
+from acteon.state.errors import StateError
+from acteon.state.keys import StateKey
+
+PENDING = "pending:"
+DONE = "done"
+UNKNOWN = "unknown:"
+
+
+@frozen
+class Quota:
+    """At most `limit` in `window`, counted in the entry `key`; see `StateStore.take`."""
+
+    key: StateKey
+    limit: int
+    window: timedelta
+
+
+@frozen(kw_only=True)
+class Begin:
+    """What one dispatch wants before it may run; all of it or nothing.
+
+    Beginning again with the same token is harmless: what it holds already it keeps, and the
+    leases start again. This is how leases are renewed, and how a lost answer is asked for again.
+
+    Attributes:
+        token: Names the one who begins; unique.
+        lease: How long lock and claim last unless renewed or settled.
+        lock: The lock to take, if any.
+        claim: The key to claim, if any.
+        quotas: What must have room; only if all have, one is counted in each.
+        reads: Entries whose values are wanted as well.
+        peek: Change nothing, only tell how things stand: the lock is left out, a claim that
+            could be had is told as had, a quota with room as admitting.
+    """
+
+    token: str
+    lease: timedelta
+    lock: str | None = None
+    claim: StateKey | None = None
+    quotas: tuple[Quota, ...] = ()
+    reads: tuple[StateKey, ...] = ()
+    peek: bool = False
+
+
+class Claimed(Enum):
+    """How the wanted claim stands."""
+
+    NONE = "none"
+    """None was asked for, or the lock was not free."""
+    OURS = "ours"
+    """It is held now, under the lease."""
+    PENDING = "pending"
+    """Another one is delivering."""
+    DONE = "done"
+    """An earlier one was delivered."""
+    UNKNOWN = "unknown"
+    """An earlier one ended without anybody knowing whether it was delivered."""
+
+
+@frozen(kw_only=True)
+class Began:
+    """How a `Begin` went.
+
+    Unless `admitted`, nothing is held that was not held before, and nothing was counted; the
+    values were read all the same if the lock was free.
+
+    Attributes:
+        busy: How long the lock's other holder has it at the most; None if the lock is held now
+            (or none was asked for).
+        claim: How the claim stands.
+        detail: With `PENDING`, the milliseconds until that lease ends, if known; with
+            `UNKNOWN`, the instant as text; otherwise empty.
+        refused: The quota that has no room, by its place, and the time until its window closes.
+        quota_error: Why a quota could not be asked; the others were, and nothing was undone.
+        values: What was read, in the order of `reads`.
+    """
+
+    busy: timedelta | None = None
+    claim: Claimed = Claimed.NONE
+    detail: str = ""
+    refused: tuple[int, timedelta] | None = None
+    quota_error: StateError | None = None
+    values: tuple[str | None, ...] = ()
+
+    @property
+    def admitted(self) -> bool:
+        """Whether all that was asked for is held."""
+        return (
+            self.busy is None
+            and self.refused is None
+            and self.claim in (Claimed.NONE, Claimed.OURS)
+        )
+
+
+class Ending(Enum):
+    """How a claim ends."""
+
+    RELEASE = "release"
+    """It is given back: nothing was delivered, another action may run."""
+    DONE = "done"
+    """It was delivered: later actions are duplicates."""
+    UNKNOWN = "unknown"
+    """Nobody knows: later actions are told so."""
+
+
+@frozen(kw_only=True)
+class Settle:
+    """The end of a dispatch: the claim ends as said, then the lock is released.
+
+    Attributes:
+        token: The one that began it.
+        lock: The lock to release, if any.
+        claim: The claim to end, if any.
+        ending: How the claim ends.
+        ttl: How long `DONE` and `UNKNOWN` last; `None`: for ever.
+        instant: With `UNKNOWN`: when, as RFC 3339 text.
+    """
+
+    token: str
+    lock: str | None = None
+    claim: StateKey | None = None
+    ending: Ending = Ending.RELEASE
+    ttl: timedelta | None = None
+    instant: str = ""
+
+
+class DispatchState(ABC):
+    """What the gateway asks of a backend. Optional: see `StateBackend.dispatch`.
+
+    Any two elements of a batch name different locks and different claims; several may name one
+    quota. An element that fails by itself (not: the whole trip) must not fail the others.
+
+    Attributes:
+        remote: Whether a call is a trip to a server; calls that never wait are not worth sharing.
+        max_batch: How many elements one call takes at the most.
+    """
+
+    remote: ClassVar[bool] = True
+    max_batch: ClassVar[int] = 64
+
+    @abstractmethod
+    async def begin(self, batch: Sequence[Begin]) -> list[Began]:
+        """Begin all of `batch`, each atomically; answers are in the order of the batch.
+
+        Raises:
+            StateError: The trip failed; what is held then is unknown, and ends with its lease.
+        """
+
+    @abstractmethod
+    async def settle(self, batch: Sequence[Settle]) -> list[bool]:
+        """Settle all of `batch`; False: the token was stale (or its lease over), nothing changed.
+
+        Raises:
+            StateError: The trip failed; settling again is harmless.
+        """
