@@ -42,6 +42,9 @@ class SystemClock:
 SYSTEM_CLOCK = SystemClock()
 
 
+_Sleeper = tuple[float, int, asyncio.Future[None]]
+
+
 @define(eq=False)
 class ManualClock:
     """A clock that stands still until it is moved: for tests.
@@ -55,7 +58,7 @@ class ManualClock:
     current: datetime = datetime(2025, 1, 1, tzinfo=UTC)
     _elapsed: float = field(default=0.0, init=False)
     _numbers: "itertools.count[int]" = field(factory=itertools.count, init=False)
-    _sleepers: list[tuple[float, int, asyncio.Future[None]]] = field(factory=list, init=False)
+    _sleepers: list[_Sleeper] = field(factory=list[_Sleeper], init=False)
 
     def now(self) -> datetime:
         return self.current
@@ -87,7 +90,7 @@ class ManualClock:
                 woken.set_result(None)
 
     async def advance(self, step: timedelta) -> None:
-        """Move the clock on by `step`, giving those who wake on the way their turn at their time."""
+        """Move the clock on by `step`, giving each sleeper its turn on the way."""
         target = self._elapsed + step.total_seconds()
         for _ in range(_TURNS):
             await asyncio.sleep(0)

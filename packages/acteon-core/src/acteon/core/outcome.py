@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import Enum
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from attrs import field, frozen
 
 
-class ResponseStatus(str, Enum):
+class ResponseStatus(StrEnum):
     """How a provider judged a call that it did answer."""
 
     SUCCESS = "success"

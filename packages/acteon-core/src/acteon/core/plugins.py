@@ -59,7 +59,7 @@ def load_plugin(group: str, name: str, base: type[T]) -> type[T]:
     owner = point.dist.name if point.dist else point.value
     try:
         plugin: object = point.load()
-    except Exception as error:  # noqa: BLE001 - somebody else's module may raise anything
+    except Exception as error:  # It is somebody else's module.
         raise ConfigError(
             f"{group} plugin {name!r} of {owner} cannot be imported: "
             f"{type(error).__name__}: {error}"

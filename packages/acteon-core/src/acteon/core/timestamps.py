@@ -6,6 +6,7 @@ years of more than four digits with a sign. A zone is always needed.
 """
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
@@ -19,9 +20,8 @@ _ACCEPTED = re.compile(
     \s*""",
     re.VERBOSE | re.ASCII,
 )
-_CANONICAL = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(?:\d{3}|\d{6}|\d{9}))?Z", re.ASCII
-)
+_CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(?:\d{3}|\d{6}|\d{9}))?Z", re.ASCII)
+_SHORTEST = len("2025-01-01T00:00:00Z")
 _MAX_LENGTH = 128
 
 
@@ -37,10 +37,10 @@ def canonical_timestamp(text: str) -> str:
     Raises:
         ValueError: `text` is no timestamp with a zone.
     """
-    if _CANONICAL.fullmatch(text) and text[17:19] != "60":
-        # Only the values of the fields are left to check, and that the fraction is the shortest.
-        datetime.fromisoformat(text[:19])
-        if not text.endswith("0Z") or len(text) == len("2025-01-01T00:00:00Z"):
+    if _CANONICAL.fullmatch(text) and (len(text) == _SHORTEST or not text.endswith("0Z")):
+        # Only the values of its fields are left to check; what datetime does not know is rare.
+        with suppress(ValueError):
+            datetime.fromisoformat(text[:19])
             return text
     local, offset, second, nanos = _fields(text)
     whole = _moved(local, -offset)

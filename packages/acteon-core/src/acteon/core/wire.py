@@ -8,7 +8,7 @@ twice, and nesting deeper than 127 levels. Unknown fields are ignored.
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -96,8 +96,9 @@ class Reader(Generic[T]):
 
     def _check_duplicates(self, body: bytes) -> None:
         """Raise if a field is given twice in the outermost object or in one directly in a list."""
-        document = json.loads(body, object_pairs_hook=_Pairs)
-        for item in document if type(document) is list else (document,):
+        document: object = json.loads(body, object_pairs_hook=_Pairs)
+        items = cast("list[object]", document) if type(document) is list else [document]
+        for item in items:
             if isinstance(item, _Pairs):
                 seen: set[str] = set()
                 for name, _ in item:
@@ -142,7 +143,7 @@ _actions_reader = Reader(list[Action], _FIELDS)
 
 
 def read_action(body: bytes) -> Action:
-    """Return the action that the JSON text `body` describes; see `Reader.read` for what it raises."""
+    """Return the action that the JSON text `body` describes; raises as `Reader.read` does."""
     return _action_reader.read(body)
 
 

@@ -1,0 +1,117 @@
+"""Everything CI runs: `nox` for all of it, `nox -s 'tests(acteon-core)'` for one part."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv"  # finds our packages in the workspace, not in a registry
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "types", "tests", "build"]
+
+# nox itself may have come in through it; what it runs is to find its own packages only.
+os.environ.pop("PYTHONPATH", None)
+
+PACKAGES = sorted(path.parent.name for path in Path("packages").glob("*/pyproject.toml"))
+TESTED = [package for package in PACKAGES if Path("packages", package, "tests").is_dir()]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the formatting and the lint rules."""
+    session.install("--group", "lint")
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check all sources together, then each package's tests by themselves."""
+    session.install("--group", "dev")
+    session.run("mypy")
+    session.run("mypy", "noxfile.py", ".ci/smoke.py")
+    for package in TESTED:
+        # Packages have test modules of the same name, which mypy takes one package at a time only.
+        session.run("mypy", f"packages/{package}/tests", silent=True)
+    session.run("pyright")
+
+
+@nox.session
+@nox.parametrize("package", [nox.param(package, id=package) for package in TESTED])
+def tests(session: nox.Session, package: str) -> None:
+    """Test one package with only what it declares installed."""
+    folder = f"packages/{package}"
+    session.install("-e", folder, "--group", "test", "--group", f"{folder}/pyproject.toml:dev")
+    session.run("pytest", "-q", "-m", "not server", folder, *session.posargs)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Run all tests in one environment and report what they cover."""
+    session.install("--group", "dev")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-q", "-m", "not server", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build all wheels, run all tests against them, and start the server from them alone."""
+    dist = Path(session.create_tmp()).absolute() / "dist"
+    session.run("rm", "-rf", str(dist), external=True)
+    session.run("uv", "build", "-q", "--all-packages", "--wheel", "--out-dir", str(dist))
+    wheels = {path.name.split("-")[0].replace("_", "-"): str(path) for path in dist.glob("*.whl")}
+
+    session.install(*(wheels[name] for name in needed_by("acteon-server")))
+    session.run("python", ".ci/smoke.py")
+
+    extras = load("acteon-server")["project"]["optional-dependencies"]["fast"]
+    needs = (need for name in PACKAGES for need in load(name)["dependency-groups"]["dev"])
+    outside = sorted({need for need in needs if not need.startswith("acteon-")})
+    session.install(*wheels.values(), *extras, *outside, "--group", "test")
+    session.run("pytest", "-q", "-m", "not server", *session.posargs)
+
+
+@nox.session(default=False)
+def serve(session: nox.Session) -> None:
+    """Run the server, as `nox -s serve -- --port 3000` or with any other of its options."""
+    session.install("-e", "packages/acteon-server[fast]")
+    arguments = session.posargs or ["--config", "examples/quickstart/acteon.toml"]
+    session.run("acteon-server", *arguments)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure dispatches per second, in process and over HTTP, beside a bare route."""
+    session.install("--group", "dev")
+    session.run("python", "packages/acteon-server/benchmarks/dispatch.py", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def bump(session: nox.Session) -> None:
+    """Set the version of every package, and what they pin of each other: `nox -s bump -- 0.2.0`."""
+    (version,) = session.posargs
+    for path in Path("packages").glob("*/pyproject.toml"):
+        text = re.sub(r'(?m)^(version = ")[^"]+', rf"\g<1>{version}", path.read_text(), count=1)
+        path.write_text(re.sub(r'("acteon-[^"=]+==)[^"]+', rf"\g<1>{version}", text))
+
+
+def load(package: str) -> dict[str, dict[str, dict[str, list[str]]]]:
+    """Return the configuration of `package`."""
+    return tomllib.loads(Path("packages", package, "pyproject.toml").read_text())
+
+
+def needed_by(package: str) -> set[str]:
+    """Return our packages that `package` needs, itself included."""
+    project = load(package)["project"]
+    found = {package}
+    for need in project["dependencies"]:
+        name = need.split("==")[0]
+        if name in PACKAGES:
+            found |= needed_by(name)
+    return found

@@ -1,0 +1,47 @@
+from datetime import timedelta
+
+import pytest
+
+from acteon.core import (
+    ActionOutcome,
+    Deduplicated,
+    Executed,
+    Failed,
+    ProviderResponse,
+    Rerouted,
+    ResponseStatus,
+    Suppressed,
+    Throttled,
+    write_outcome,
+)
+
+SUCCESS = ProviderResponse(body={"ok": True})
+
+CASES: list[tuple[ActionOutcome, str]] = [
+    (Executed(SUCCESS), '{"Executed":{"body":{"ok":true},"headers":{},"status":"success"}}'),
+    (
+        Executed(ProviderResponse(ResponseStatus.PARTIAL, None, {"b": "2", "a": "1"})),
+        '{"Executed":{"body":null,"headers":{"a":"1","b":"2"},"status":"partial"}}',
+    ),
+    (Deduplicated(), '"Deduplicated"'),
+    (Suppressed("quiet-hours"), '{"Suppressed":{"rule":"quiet-hours"}}'),
+    (
+        Rerouted("pager", "sms", SUCCESS),
+        '{"Rerouted":{"new_provider":"sms","original_provider":"pager",'
+        '"response":{"body":{"ok":true},"headers":{},"status":"success"}}}',
+    ),
+    (Throttled(timedelta(seconds=60)), '{"Throttled":{"retry_after":{"nanos":0,"secs":60}}}'),
+    (
+        Throttled(timedelta(seconds=1, microseconds=5)),
+        '{"Throttled":{"retry_after":{"nanos":5000,"secs":1}}}',
+    ),
+    (
+        Failed(code="TIMEOUT", message="timeout after 30s", retryable=True, attempts=4),
+        '{"Failed":{"attempts":4,"code":"TIMEOUT","message":"timeout after 30s","retryable":true}}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("outcome", "text"), CASES)
+def test_an_outcome_has_exactly_one_text(outcome: ActionOutcome, text: str) -> None:
+    assert write_outcome(outcome).decode() == text
