@@ -56,9 +56,14 @@ class ManualClock:
     """
 
     current: datetime = datetime(2025, 1, 1, tzinfo=UTC)
+    _start: datetime = field(init=False)
     _elapsed: float = field(default=0.0, init=False)
     _numbers: "itertools.count[int]" = field(factory=itertools.count, init=False)
     _sleepers: list[_Sleeper] = field(factory=list[_Sleeper], init=False)
+
+    @_start.default
+    def _started_at(self) -> datetime:
+        return self.current
 
     def now(self) -> datetime:
         return self.current
@@ -82,9 +87,13 @@ class ManualClock:
 
     def move(self, step: timedelta) -> None:
         """Move the clock on by `step` and wake whoever is due by then."""
-        self.current += step
-        self._elapsed += step.total_seconds()
-        while self._sleepers and self._sleepers[0][0] <= self._elapsed:
+        self._move_to(self._elapsed + step.total_seconds())
+
+    def _move_to(self, elapsed: float) -> None:
+        # Not by a difference: rounded to microseconds it might never get to where it should.
+        self.current = self._start + timedelta(seconds=elapsed)
+        self._elapsed = elapsed
+        while self._sleepers and self._sleepers[0][0] <= elapsed:
             _, _, woken = heapq.heappop(self._sleepers)
             if not woken.done():
                 woken.set_result(None)
@@ -92,15 +101,17 @@ class ManualClock:
     async def advance(self, step: timedelta) -> None:
         """Move the clock on by `step`, giving each sleeper its turn on the way."""
         target = self._elapsed + step.total_seconds()
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+        await _turns()
         while self._sleepers and self._sleepers[0][0] <= target:
-            self.move(timedelta(seconds=self._sleepers[0][0] - self._elapsed))
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
-        self.move(timedelta(seconds=target - self._elapsed))
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+            self._move_to(self._sleepers[0][0])
+            await _turns()
+        self._move_to(target)
+        await _turns()
+
+
+async def _turns() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 _TURNS = 20

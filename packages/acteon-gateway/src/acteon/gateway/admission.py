@@ -1,0 +1,192 @@
+"""Holding what a dispatch needs while it runs: its lock, its claim, room in its quotas."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from random import Random
+
+from attrs import define, field
+
+from acteon.core import Clock, new_id
+from acteon.gateway.metrics import GatewayMetrics
+from acteon.gateway.settings import GatewaySettings
+from acteon.gateway.waiting import Queues, Running, wait_at_most
+from acteon.state import (
+    Began,
+    Begin,
+    Claimed,
+    Ending,
+    Quota,
+    Settle,
+    StateError,
+    StateKey,
+    StateTimeoutError,
+    Trips,
+)
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE = timedelta(milliseconds=5)
+LONGEST_PAUSE = timedelta(milliseconds=50)
+
+
+@define(eq=False)
+class Lease:
+    """What one dispatch holds.
+
+    Attributes:
+        lock: The name of its lock.
+        token: What it holds it under.
+        claim: The claim that it holds, if any.
+        locked: Whether the lock is held in the store, or may be.
+    """
+
+    lock: str
+    token: str = field(factory=new_id)
+    claim: StateKey | None = None
+    locked: bool = False
+
+
+@define(eq=False)
+class Admission:
+    """Takes, renews and gives back what dispatches hold.
+
+    Those of one process that want the same lock or claim wait for each other here; those of
+    other processes are asked after again and again, at growing and random intervals.
+    """
+
+    trips: Trips
+    settings: GatewaySettings
+    metrics: GatewayMetrics
+    clock: Clock
+    random: Random
+    _queues: Queues = field(factory=Queues, init=False)
+    _claims: Running[StateKey] = field(factory=Running[StateKey], init=False)
+    _leases: dict[str, Lease] = field(factory=dict[str, Lease], init=False)
+
+    @property
+    def held(self) -> int:
+        """How many locks are held, or waited for, by dispatches of this process."""
+        return max(len(self._leases), len(self._queues))
+
+    async def enter(self, lock: str, deadline: float) -> Lease:
+        """Wait until no other dispatch of this process has `lock`; `leave` must follow.
+
+        Args:
+            lock: The name of the lock.
+            deadline: When, on the monotonic clock, patience ends.
+
+        Raises:
+            StateTimeoutError: Patience ended first.
+        """
+        if not self._queues.try_enter(lock):
+            left = timedelta(seconds=max(0.0, deadline - self.clock.monotonic()))
+            if not await self._queues.enter(lock, left, self.clock):
+                raise StateTimeoutError(self.settings.patience)
+        return Lease(lock)
+
+    async def begin(
+        self,
+        lease: Lease,
+        deadline: float,
+        *,
+        claim: StateKey | None = None,
+        quotas: tuple[Quota, ...] = (),
+        reads: tuple[StateKey, ...] = (),
+    ) -> Began:
+        """Take the lock, and what else is named; wait, until patience ends, while others hold it.
+
+        What is returned as busy or pending was so when patience ended.
+
+        Raises:
+            StateError: The store failed.
+        """
+        wanted = Begin(
+            token=lease.token,
+            lease=self.settings.lease,
+            lock=lease.lock,
+            claim=claim,
+            quotas=quotas,
+            reads=reads,
+        )
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                began = await self.trips.begin(wanted)
+            except StateError:
+                # Whether it holds something now is unknown; giving it back does no harm.
+                lease.locked = True
+                lease.claim = claim
+                raise
+            if began.admitted:
+                lease.locked = True
+                if claim is not None:
+                    lease.claim = claim
+                    self._claims.start(claim)
+                self._leases[lease.token] = lease
+                return began
+            pending = began.claim is Claimed.PENDING
+            if began.busy is None and not pending:
+                return began
+            left = timedelta(seconds=deadline - self.clock.monotonic())
+            if left <= timedelta(0):
+                return began
+            woken = self._claims.wait(claim) if pending and claim is not None else None
+            if woken is not None:
+                await wait_at_most(woken, left, self.clock)
+            else:
+                await self.clock.sleep(min(left, pause * (0.5 + self.random.random())))
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def leave(
+        self,
+        lease: Lease,
+        ending: Ending = Ending.RELEASE,
+        *,
+        ttl: timedelta | None = None,
+        instant: str = "",
+    ) -> None:
+        """Give back all that `lease` holds, the claim as `ending` says, and let the next one in."""
+        self._leases.pop(lease.token, None)
+        try:
+            if lease.locked:
+                await self.trips.settle(
+                    Settle(
+                        token=lease.token,
+                        lock=lease.lock,
+                        claim=lease.claim,
+                        ending=ending,
+                        ttl=ttl,
+                        instant=instant,
+                    )
+                )
+        finally:
+            if lease.claim is not None:
+                self._claims.end(lease.claim)
+            self._queues.leave(lease.lock)
+
+    async def renew_forever(self) -> None:
+        """Renew all leases, every third of their time."""
+        while True:
+            await self.clock.sleep(self.settings.lease / 3)
+            async with asyncio.TaskGroup() as group:
+                for lease in tuple(self._leases.values()):
+                    group.create_task(self._renew(lease))
+
+    async def _renew(self, lease: Lease) -> None:
+        if lease.token not in self._leases:
+            return  # It was given back before this task had its turn.
+        wanted = Begin(
+            token=lease.token, lease=self.settings.lease, lock=lease.lock, claim=lease.claim
+        )
+        try:
+            began = await self.trips.begin(wanted)
+        except StateError as error:
+            log.warning("leases could not be renewed", extra={"acteon.error": str(error)})
+            return
+        if not began.admitted and self._leases.pop(lease.token, None) is not None:
+            self.metrics.leases_lost += 1
+            log.warning(
+                "a lease was lost while its action was being delivered",
+                extra={"acteon.lock": lease.lock},
+            )

@@ -1,0 +1,101 @@
+"""How a dispatch ends that reaches no outcome."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from acteon.core import ActeonError
+
+
+class GatewayError(ActeonError):
+    """A dispatch reached no outcome; the text is what clients are told.
+
+    Attributes:
+        status: The status that an HTTP server answers with.
+    """
+
+    code = "GATEWAY_ERROR"
+    status: ClassVar[int] = 500
+
+
+class LockError(GatewayError):
+    """The lock of the action's id could not be had."""
+
+    code = "LOCK_FAILED"
+    retryable = True
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(f"lock acquisition failed: {reason}")
+
+
+class StateFailedError(GatewayError):
+    """The state store failed; `retryable` is as the store said."""
+
+    code = "STATE_ERROR"
+
+    def __init__(self, reason: object, *, retryable: bool = True) -> None:
+        super().__init__(f"state error: {reason}")
+        self.retryable = retryable
+
+
+class RuleFailedError(GatewayError):
+    """A rule could not be evaluated."""
+
+    code = "RULE_ERROR"
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(f"rule error: {reason}")
+
+
+class RouteNotFoundError(GatewayError):
+    """A rule sends the action to a provider that there is not."""
+
+    code = "PROVIDER_NOT_FOUND"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(f"provider not found: {provider}")
+
+
+class InProgressError(GatewayError):
+    """Another action with the same key is still being delivered.
+
+    Attributes:
+        retry_after: When it is worth asking again, in whole seconds.
+    """
+
+    code = "IN_PROGRESS"
+    retryable = True
+    status = 503
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__("another action with the same deduplication key is still being delivered")
+        self.retry_after = retry_after
+
+
+class DrainingError(GatewayError):
+    """The gateway is shutting down and takes no more."""
+
+    code = "SHUTTING_DOWN"
+    retryable = True
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("the gateway is shutting down")
+
+
+class RulesNotLoadedError(GatewayError):
+    """The rule files cannot be used; the rules are as they were."""
+
+    code = "CONFIGURATION"
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(f"configuration error: {reason}")
+
+
+class RuleNotFoundError(GatewayError):
+    """There is no rule of that name."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"rule not found: {name}")

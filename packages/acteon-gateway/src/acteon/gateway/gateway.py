@@ -1,0 +1,273 @@
+"""The gateway: what programs and servers hand actions to."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from attrs import define, field
+
+from acteon.audit import AuditError, AuditTrail
+from acteon.core import NOBODY, SYSTEM_CLOCK, Action, ActionOutcome, Caller, Clock
+from acteon.executor import DeadLetterSink, Executor, ExecutorSettings
+from acteon.gateway.admission import Admission
+from acteon.gateway.background import Background
+from acteon.gateway.batch import run_in_order
+from acteon.gateway.errors import DrainingError, GatewayError
+from acteon.gateway.metrics import GatewayMetrics
+from acteon.gateway.pipeline import Pipeline
+from acteon.gateway.preview import Preview, Previewer
+from acteon.gateway.rulebook import Reloaded, Rulebook
+from acteon.gateway.settings import GatewaySettings
+from acteon.provider import ProviderRegistry
+from acteon.rules import Rule
+from acteon.state import StateBackend, StateError, Trips, dispatch_state
+
+log = logging.getLogger(__name__)
+
+READY_LIMIT = timedelta(seconds=2)
+
+
+@define(eq=False, kw_only=True)
+class Gateway:
+    """Takes actions through rules, locks and state, delivers them, and records what happened.
+
+    Enter it before use; leaving it waits for what is still under way. What it is given stays
+    open: it belongs to whoever opened it.
+
+    Attributes:
+        state: The state store and its locks.
+        providers: Who can deliver.
+        audit: Where dispatches are recorded, if anywhere.
+        executor: How attempts are made.
+        dead_letters: Where actions go that could not be delivered, if anywhere.
+        initial_rules: Rules given by code, asked beside those of the files until a reload.
+        rules_directory: Where the rule files are, if anywhere.
+        strict_rules: Whether what would be a warning refuses a rule file.
+        settings: What else can be chosen.
+        clock: Tells the time.
+        random: Spreads retries and polls.
+        metrics: What is counted.
+    """
+
+    state: StateBackend
+    providers: ProviderRegistry = field(factory=ProviderRegistry)
+    audit: AuditTrail | None = None
+    executor: ExecutorSettings = field(factory=ExecutorSettings)
+    dead_letters: DeadLetterSink | None = None
+    initial_rules: Sequence[Rule] = ()
+    rules_directory: Path | None = None
+    strict_rules: bool = False
+    settings: GatewaySettings = field(factory=GatewaySettings)
+    clock: Clock = SYSTEM_CLOCK
+    random: Random = field(factory=Random)
+    metrics: GatewayMetrics = field(factory=GatewayMetrics)
+    _stack: AsyncExitStack = field(factory=AsyncExitStack, init=False)
+    _trips: Trips = field(init=False)
+    _admission: Admission = field(init=False)
+    _pipeline: Pipeline = field(init=False)
+    _previewer: Previewer = field(init=False)
+    _rulebook: Rulebook = field(init=False)
+    _in_flight: int = field(default=0, init=False)
+    _idle: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _draining: bool = field(default=False, init=False)
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        self._trips = await stack.enter_async_context(
+            Trips(dispatch_state(self.state), clock=self.clock)
+        )
+        self._admission = Admission(
+            self._trips, self.settings, self.metrics, self.clock, self.random
+        )
+        executor = Executor(
+            self.executor,
+            dead_letters=self.dead_letters,
+            observer=self.metrics,
+            clock=self.clock,
+            random=self.random,
+        )
+        self._pipeline = Pipeline(
+            self._admission,
+            self.providers,
+            executor,
+            self.audit,
+            self.settings,
+            self.metrics,
+            self.clock,
+        )
+        self._previewer = Previewer(self._trips, self.providers, self.settings, self.clock)
+        self._rulebook = Rulebook(
+            self.state.store,
+            self.providers,
+            self.settings,
+            self.clock,
+            self.rules_directory,
+            self.strict_rules,
+        )
+        await self._rulebook.start(self.initial_rules)
+        background = await stack.enter_async_context(Background())
+        background.start(self._admission.renew_forever())
+        background.start(self._rulebook.follow_others_forever())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.drain()
+        finally:
+            await self._stack.aclose()
+
+    async def dispatch(self, action: Action, caller: Caller = NOBODY) -> ActionOutcome:
+        """Return what became of `action`.
+
+        If the call is cancelled, what it held is given back; whether the action was delivered
+        is then treated as unknown.
+
+        Raises:
+            GatewayError: It reached no outcome; nothing was delivered.
+        """
+        self._start()
+        try:
+            return await self._pipeline.dispatch(action, caller, self._rulebook.current)
+        finally:
+            self._end()
+
+    async def dispatch_batch(
+        self, actions: Sequence[Action], caller: Caller = NOBODY
+    ) -> list[ActionOutcome | GatewayError]:
+        """Dispatch `actions`; what became of them, or the errors in their place, in their order.
+
+        They are decided and admitted in order and delivered concurrently; one that shares its
+        id or its deduplication key with an earlier one starts when that one has ended.
+
+        Raises:
+            DrainingError: The gateway takes no more; nothing was delivered.
+        """
+        self._start()
+        try:
+            return await run_in_order(
+                actions,
+                lambda action: self._pipeline.dispatch(action, caller, self._rulebook.current),
+                at_once=self.executor.max_concurrent,
+            )
+        finally:
+            self._end()
+
+    def _start(self) -> None:
+        if self._draining:
+            raise DrainingError
+        self._in_flight += 1
+
+    def _end(self) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._idle.set()
+
+    async def preview(self, action: Action) -> Preview:
+        """Return what would become of `action` if it were dispatched now; nothing is changed.
+
+        Raises:
+            GatewayError: What the dispatch would raise.
+        """
+        return await self._previewer.preview(action, self._rulebook.current)
+
+    async def preview_batch(self, actions: Sequence[Action]) -> list[Preview | GatewayError]:
+        """Preview each of `actions` by itself; results, or errors in their place, in order."""
+        return await run_in_order(actions, self.preview, at_once=self.executor.max_concurrent)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force, in the order in which they are asked, as toggled."""
+        return self._rulebook.current.rules
+
+    async def reload_rules(self, directory: Path | None = None) -> Reloaded:
+        """Read rule files again and put them in force, in place of all rules; or change nothing.
+
+        Args:
+            directory: Where; for this process alone. None: the configured directory, for all
+                gateways that share the state store.
+
+        Raises:
+            RulesNotLoadedError: They cannot be used; the rules are as they were.
+            StateFailedError: They are in force here, but others could not be told.
+        """
+        return await self._rulebook.reload(directory)
+
+    async def set_rule_enabled(self, name: str, *, enabled: bool) -> None:
+        """Switch the first rule of that name, for all gateways that share the state store.
+
+        Raises:
+            RuleNotFoundError: There is none.
+            StateFailedError: The store failed; nothing changed.
+        """
+        await self._rulebook.set_enabled(name, enabled=enabled)
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls of `dispatch` and `dispatch_batch` are under way."""
+        return self._in_flight
+
+    @property
+    def held(self) -> int:
+        """How many locks this process holds or waits for."""
+        return self._admission.held
+
+    @property
+    def draining(self) -> bool:
+        """Whether the gateway takes no more."""
+        return self._draining
+
+    async def check_ready(self) -> dict[str, str | None]:
+        """Return what is wrong with each thing that dispatches need, or None for it."""
+        async with asyncio.TaskGroup() as group:
+            store = group.create_task(_problem(self.state.store.ping()))
+            audit = None if self.audit is None else group.create_task(_problem(self.audit.ping()))
+        found = {"state": store.result()}
+        if audit is not None:
+            found["audit"] = audit.result()
+        found["rules"] = None  # A gateway whose rules could not be loaded does not start.
+        found["draining"] = "the gateway is shutting down" if self._draining else None
+        return found
+
+    async def drain(self) -> None:
+        """Take no more, and return when all under way has ended and everything was written.
+
+        Callers set the limit; what is cut off by it ends with its leases.
+        """
+        self._draining = True
+        while self._in_flight:
+            self._idle.clear()
+            await self._idle.wait()
+        await self._trips.flush()
+        if self.audit is not None:
+            await self.audit.flush()
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """The seven plain counters."""
+        return self.metrics.counters()
+
+
+async def _problem(ping: Awaitable[None]) -> str | None:
+    try:
+        async with asyncio.timeout(READY_LIMIT.total_seconds()):
+            await ping
+    except TimeoutError:
+        return f"no answer within {READY_LIMIT.total_seconds():g} seconds"
+    except (StateError, AuditError) as error:
+        return str(error)
+    return None

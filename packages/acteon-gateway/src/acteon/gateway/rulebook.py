@@ -1,0 +1,196 @@
+"""The rules in force: those of the files, as toggled, replaced all at once."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import anyio.to_thread
+from attrs import define, field, frozen
+
+from acteon.core import Clock, ConfigError
+from acteon.gateway.errors import RuleNotFoundError, RulesNotLoadedError, StateFailedError
+from acteon.gateway.loading import load_rules
+from acteon.gateway.settings import GatewaySettings
+from acteon.gateway.toggles import Toggles, change_toggles, read_toggles
+from acteon.provider import ProviderRegistry
+from acteon.rules import Problem, Reroute, Rule, RuleParseError, RuleSet
+from acteon.state import StateError, StateStore
+
+log = logging.getLogger(__name__)
+
+
+@frozen
+class Reloaded:
+    """What a reload brought.
+
+    Attributes:
+        count: How many rules there are now.
+        directory: Where they came from.
+    """
+
+    count: int
+    directory: Path
+
+
+@define(eq=False)
+class Rulebook:
+    """Holds the rules in force; a dispatch takes `current` once and keeps it to its end.
+
+    Attributes:
+        store: Where toggles are shared with other gateways.
+        providers: For warnings about routes that lead nowhere.
+        settings: How rules that cannot be evaluated are treated.
+        clock: When to look for the toggles of others.
+        directory: Where the rule files are, if anywhere.
+        strict: Whether what would be a warning refuses a rule file.
+        current: The rules in force.
+    """
+
+    store: StateStore
+    providers: ProviderRegistry
+    settings: GatewaySettings
+    clock: Clock
+    directory: Path | None = None
+    strict: bool = False
+    current: RuleSet = field(factory=lambda: RuleSet.compile(()))
+    _as_written: RuleSet = field(factory=lambda: RuleSet.compile(()), init=False)
+    _toggles: Toggles = field(factory=Toggles, init=False)
+    _changing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+
+    def use(self, rules: Iterable[Rule], warnings: Iterable[Problem] = ()) -> None:
+        """Put `rules` in force, as toggled, in place of all others."""
+        written = RuleSet.compile(
+            rules,
+            on_error=self.settings.on_rule_error,
+            environment=self.settings.environment,
+        )
+        for problem in (*warnings, *written.warnings, *self._dead_ends(written)):
+            log.warning(
+                "a rule may not do what it seems to",
+                extra={"acteon.file": problem.file, "acteon.problem": str(problem)},
+            )
+        self._as_written = written
+        self.current = written.toggled(self._toggles.enabled)
+
+    async def start(self, rules: Iterable[Rule]) -> None:
+        """Put `rules` and those of the directory in force, and the toggles of the store.
+
+        Raises:
+            ConfigError: The files cannot be used.
+        """
+        self._toggles = await read_toggles(self.store)
+        extra = tuple(rules)
+        if self.directory is None:
+            self.use(extra)
+        elif not self.directory.is_dir():
+            log.warning(
+                "the directory of the rules does not exist: no rules are loaded",
+                extra={"acteon.directory": str(self.directory)},
+            )
+            self.use(extra)
+        else:
+            try:
+                await self._load(self.directory, extra)
+            except RulesNotLoadedError as error:
+                raise ConfigError(str(error)) from None
+
+    async def _load(self, directory: Path, extra: tuple[Rule, ...] = ()) -> int:
+        try:
+            loaded = await anyio.to_thread.run_sync(
+                lambda: load_rules(directory, strict=self.strict)
+            )
+        except (RuleParseError, ConfigError) as error:
+            raise RulesNotLoadedError(error) from None
+        self.use((*extra, *loaded.rules), loaded.warnings)
+        log.info(
+            "rules loaded",
+            extra={"acteon.rules": len(loaded.rules), "acteon.directory": str(directory)},
+        )
+        return len(loaded.rules)
+
+    def _dead_ends(self, rules: RuleSet) -> list[Problem]:
+        return [
+            Problem(
+                message=f"reroutes to provider {rule.effect.target!r}, which is not configured",
+                file=rule.source,
+                rule=rule.name,
+                line=rule.line,
+            )
+            for rule in rules.rules
+            if isinstance(rule.effect, Reroute) and rule.effect.target not in self.providers
+        ]
+
+    async def reload(self, directory: Path | None) -> Reloaded:
+        """Read rule files again and put them in force; if any is bad, nothing changes.
+
+        Args:
+            directory: Where; for this process alone. None: the configured directory, for all
+                gateways that share the store.
+
+        Raises:
+            RulesNotLoadedError: They cannot be used.
+            StateFailedError: They are in force here, but others could not be told.
+        """
+        where = directory or self.directory
+        if where is None:
+            raise RulesNotLoadedError("there is no directory of rules")
+        async with self._changing:
+            count = await self._load(where)
+            if directory is None:
+                try:
+                    self._adopt(await change_toggles(self.store, Toggles.with_next_generation))
+                except StateError as error:
+                    raise StateFailedError(error) from None
+        return Reloaded(count, where)
+
+    async def set_enabled(self, name: str, *, enabled: bool) -> None:
+        """Switch the first rule of that name, for all gateways that share the store.
+
+        Raises:
+            RuleNotFoundError: There is none.
+            StateFailedError: The store failed.
+        """
+        in_file = {rule.name: rule.enabled for rule in reversed(self._as_written.rules)}
+        if name not in in_file:
+            raise RuleNotFoundError(name)
+        async with self._changing:
+            try:
+                changed = await change_toggles(
+                    self.store,
+                    lambda toggles: toggles.with_rule(name, enabled=enabled, in_file=in_file[name]),
+                )
+            except StateError as error:
+                raise StateFailedError(error) from None
+            self._adopt(changed)
+
+    def _adopt(self, toggles: Toggles) -> None:
+        self._toggles = toggles
+        self.current = self._as_written.toggled(toggles.enabled)
+
+    async def follow_others_forever(self) -> None:
+        """Take over what other gateways say about rules, as long as this runs."""
+        told = False
+        while True:
+            await self.clock.sleep(self.settings.poll)
+            try:
+                await self._follow()
+            except (StateError, RulesNotLoadedError) as error:
+                if not told:
+                    log.warning(
+                        "changes of rules by other gateways could not be followed",
+                        extra={"acteon.error": str(error)},
+                    )
+                told = True
+            else:
+                told = False
+
+    async def _follow(self) -> None:
+        async with self._changing:
+            toggles = await read_toggles(self.store)
+            if toggles == self._toggles:
+                return
+            reload = toggles.generation != self._toggles.generation
+            self._adopt(toggles)
+            if reload and self.directory is not None:
+                await self._load(self.directory)

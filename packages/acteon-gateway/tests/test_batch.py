@@ -1,0 +1,107 @@
+"""Several actions at once."""
+
+import asyncio
+
+import pytest
+
+from acteon.core import Deduplicated, Executed, ProviderResponse
+from acteon.executor import ExecutorSettings
+from acteon.gateway import RouteNotFoundError
+from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
+from acteon.provider import ExecutionFailedError
+
+OK = Executed(ProviderResponse(body={"ok": True}))
+RULES = """\
+rules:
+  - {name: ghost, condition: {field: action.action_type, eq: x},
+     action: {type: reroute, target_provider: ghost}}
+  - {name: once, condition: {field: action.action_type, eq: d}, action: {type: deduplicate}}
+  - {name: two, condition: {field: action.action_type, eq: t},
+     action: {type: throttle, max_count: 2, window_seconds: 60}}
+"""
+
+
+async def test_nothing_gives_nothing(open_gateway: OpenGateway) -> None:
+    async with open_gateway() as gateway:
+        assert await gateway.dispatch_batch([]) == []
+
+
+async def test_results_and_errors_are_in_order(open_gateway: OpenGateway) -> None:
+    actions = [make_action(), make_action(action_type="x"), make_action()]
+    async with open_gateway(RULES) as gateway:
+        results = await gateway.dispatch_batch(actions)
+
+    assert (results[0], results[2]) == (OK, OK)
+    assert isinstance(results[1], RouteNotFoundError)
+    assert gateway.counters["dispatched"] == 3
+
+
+async def test_deliveries_run_side_by_side_within_the_limit(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    email.gate.clear()
+    settings = ExecutorSettings(max_concurrent=7)
+    async with open_gateway(executor=settings) as gateway, asyncio.TaskGroup() as group:
+        group.create_task(gateway.dispatch_batch([make_action() for _ in range(20)]))
+        await email.called(7)
+        email.gate.set()
+
+    assert len(email.calls) == 20
+    assert email.most_at_once == 7
+
+
+async def test_of_equal_keys_the_first_runs_and_the_others_wait_for_it(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    actions = [make_action(id=f"a{n}", action_type="d", dedup_key="k") for n in range(4)]
+    async with open_gateway(RULES) as gateway:
+        assert await gateway.dispatch_batch(actions) == [OK] + [Deduplicated()] * 3
+    assert [call.id for call in email.calls] == ["a0"]
+
+
+async def test_when_the_first_of_equal_keys_fails_the_second_runs(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    email.answers.append(ExecutionFailedError("no"))
+    actions = [make_action(id=f"a{n}", action_type="d", dedup_key="k") for n in range(3)]
+    async with open_gateway(RULES) as gateway:
+        results = await gateway.dispatch_batch(actions)
+
+    assert [getattr(result, "tag", None) for result in results] == [
+        "failed",
+        "executed",
+        "deduplicated",
+    ]
+
+
+async def test_equal_ids_run_in_order(open_gateway: OpenGateway, email: ScriptedProvider) -> None:
+    actions = [make_action(id="a", payload=n) for n in range(5)]
+    async with open_gateway() as gateway:
+        assert await gateway.dispatch_batch(actions) == [OK] * 5
+
+    assert [call.payload for call in email.calls] == [0, 1, 2, 3, 4]
+    assert email.most_at_once == 1
+
+
+async def test_a_quota_is_taken_in_order(open_gateway: OpenGateway) -> None:
+    actions = [make_action(action_type="t") for _ in range(4)]
+    async with open_gateway(RULES) as gateway:
+        results = await gateway.dispatch_batch(actions)
+
+    assert [getattr(result, "tag", None) for result in results] == ["executed"] * 2 + [
+        "throttled"
+    ] * 2
+
+
+async def test_a_cancelled_batch_leaves_nothing_held(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    email.gate.clear()
+    async with open_gateway() as gateway:
+        task = asyncio.create_task(gateway.dispatch_batch([make_action() for _ in range(9)]))
+        await email.called(9)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until(lambda: gateway.held == 0)
+        assert gateway.in_flight == 0

@@ -1,0 +1,217 @@
+"""Loading, replacing and switching rules."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from acteon.core import ConfigError, Executed, ManualClock, Suppressed
+from acteon.gateway import Gateway, RuleNotFoundError, RulesNotLoadedError
+from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
+from acteon.state import StateBackend
+
+SECOND = timedelta(seconds=1)
+
+
+def rules(*names: str, enabled: bool = True) -> str:
+    lines = [
+        f"  - {{name: {name}, enabled: {str(enabled).lower()}, condition: {{all: []}},"
+        " action: {type: suppress}}\n"
+        for name in names
+    ]
+    return "rules:\n" + "".join(lines)
+
+
+def names(gateway: Gateway) -> list[str]:
+    return [rule.name for rule in gateway.rules]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "mine"
+    path.mkdir()
+    return path
+
+
+async def test_files_are_read_in_the_order_of_their_names(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    for name in "cab":
+        (directory / f"{name}.yml").write_text(rules(name))
+    (directory / ".hidden.yaml").write_text(rules("hidden"))
+    (directory / "notes.txt").write_text("no rules")
+    (directory / "upper.YAML").write_text("no rules either")
+    (directory / "folder.yaml").mkdir()
+    async with open_gateway(rules_directory=directory) as gateway:
+        assert names(gateway) == ["hidden", "a", "b", "c"]
+
+
+async def test_a_missing_directory_is_only_a_warning(
+    open_gateway: OpenGateway, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_gateway(rules_directory=directory / "gone") as gateway:
+        assert names(gateway) == []
+    assert "does not exist" in caplog.text
+
+
+async def test_a_bad_file_keeps_the_gateway_from_starting(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "bad.yaml").write_text("rules: {")
+    with pytest.raises(ConfigError, match=r"^configuration error: parse error: YAML parse error"):
+        async with open_gateway(rules_directory=directory):
+            pass
+
+
+async def test_rule_files_without_their_frontend_are_never_passed_over(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "some.cel").write_text("rules: []")
+    with pytest.raises(ConfigError, match=r"some\.cel.*pip install acteon-rules-cel"):
+        async with open_gateway(rules_directory=directory):
+            pass
+
+
+async def test_a_reload_replaces_all_rules(open_gateway: OpenGateway, directory: Path) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    async with open_gateway(rules_directory=directory) as gateway:
+        assert await gateway.dispatch(make_action()) == Suppressed("a")
+        (directory / "a.yaml").write_text(rules("b", "c"))
+        reloaded = await gateway.reload_rules()
+        assert (reloaded.count, reloaded.directory) == (2, directory)
+        assert await gateway.dispatch(make_action()) == Suppressed("b")
+
+
+async def test_a_reload_with_any_bad_file_changes_nothing_and_names_all_of_them(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    async with open_gateway(rules_directory=directory) as gateway:
+        (directory / "a.yaml").write_text(rules("z"))
+        (directory / "b.yaml").write_text("rules: [{name: x}]")
+        (directory / "c.yaml").write_bytes(b"\xff")
+        with pytest.raises(RulesNotLoadedError) as caught:
+            await gateway.reload_rules()
+        assert await gateway.dispatch(make_action()) == Suppressed("a")
+
+    assert str(caught.value).startswith("configuration error: parse error: ")
+    assert "b.yaml" in str(caught.value)
+    assert "c.yaml" in str(caught.value)
+
+
+async def test_a_dispatch_keeps_the_rules_that_it_began_with(
+    open_gateway: OpenGateway, directory: Path, email: ScriptedProvider
+) -> None:
+    email.gate.clear()
+    async with (
+        open_gateway(rules_directory=directory) as gateway,
+        asyncio.TaskGroup() as group,
+    ):
+        task = group.create_task(gateway.dispatch(make_action()))
+        await email.called()
+        (directory / "a.yaml").write_text(rules("a"))
+        await gateway.reload_rules()
+        assert await gateway.dispatch(make_action()) == Suppressed("a")
+        email.gate.set()
+
+    assert isinstance(task.result(), Executed)
+
+
+async def test_without_a_directory_there_is_nothing_to_reload(open_gateway: OpenGateway) -> None:
+    async with open_gateway() as gateway:
+        with pytest.raises(RulesNotLoadedError, match="no directory"):
+            await gateway.reload_rules()
+
+
+async def test_a_switched_rule_stays_switched_over_reloads(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    async with open_gateway(rules_directory=directory) as gateway:
+        await gateway.set_rule_enabled("a", enabled=False)
+        assert isinstance(await gateway.dispatch(make_action()), Executed)
+        await gateway.reload_rules()
+        assert [rule.enabled for rule in gateway.rules] == [False]
+        await gateway.set_rule_enabled("a", enabled=True)
+        assert await gateway.dispatch(make_action()) == Suppressed("a")
+
+
+async def test_of_equal_names_the_first_is_switched(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "a.yaml").write_text(rules("a", "a"))
+    async with open_gateway(rules_directory=directory) as gateway:
+        await gateway.set_rule_enabled("a", enabled=False)
+        assert [rule.enabled for rule in gateway.rules] == [False, True]
+
+
+async def test_an_unknown_rule_cannot_be_switched(open_gateway: OpenGateway) -> None:
+    async with open_gateway() as gateway:
+        with pytest.raises(RuleNotFoundError, match=r"^rule not found: ghost$"):
+            await gateway.set_rule_enabled("ghost", enabled=True)
+
+
+@asynccontextmanager
+async def _two(
+    open_gateway: OpenGateway, directory: Path
+) -> AsyncIterator[tuple[Gateway, Gateway]]:
+    async with (
+        open_gateway(rules_directory=directory) as one,
+        open_gateway(rules_directory=directory) as other,
+    ):
+        yield one, other
+
+
+async def test_others_follow_a_switch_and_a_reload_within_a_second(
+    open_gateway: OpenGateway, directory: Path, clock: ManualClock
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    async with _two(open_gateway, directory) as (one, other):
+        await one.set_rule_enabled("a", enabled=False)
+        await clock.advance(1.1 * SECOND)
+        assert [rule.enabled for rule in other.rules] == [False]
+
+        (directory / "a.yaml").write_text(rules("b"))
+        await one.reload_rules()
+        assert names(other) == ["a"]
+        await clock.advance(1.1 * SECOND)
+        await until(lambda: names(other) == ["b"], clock, SECOND)
+
+
+async def test_a_reload_from_elsewhere_is_for_one_gateway_alone(
+    open_gateway: OpenGateway, directory: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "b.yaml").write_text(rules("b"))
+    async with _two(open_gateway, directory) as (one, other):
+        await one.reload_rules(elsewhere)
+        await clock.advance(5 * SECOND)
+        assert (names(one), names(other)) == (["b"], ["a"])
+
+
+async def test_a_gateway_that_starts_later_takes_the_switches_over(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    async with open_gateway(rules_directory=directory) as gateway:
+        await gateway.set_rule_enabled("a", enabled=False)
+    async with open_gateway(rules_directory=directory) as gateway:
+        assert [rule.enabled for rule in gateway.rules] == [False]
+
+
+async def test_switches_at_the_same_time_are_all_kept(
+    open_gateway: OpenGateway, directory: Path, state: StateBackend
+) -> None:
+    many = [f"r{number}" for number in range(20)]
+    (directory / "a.yaml").write_text(rules(*many))
+    async with _two(open_gateway, directory) as (one, other), asyncio.TaskGroup() as group:
+        for number, name in enumerate(many):
+            gateway = one if number % 2 else other
+            group.create_task(gateway.set_rule_enabled(name, enabled=False))
+    async with open_gateway(rules_directory=directory) as gateway:
+        assert not any(rule.enabled for rule in gateway.rules)
