@@ -18,6 +18,7 @@ from acteon.rules.errors import (
     RuleError,
     RuleParseError,
     StateAccessError,
+    TemplateError,
     TypeMismatchError,
     UndefinedFunctionError,
     UndefinedVariableError,
@@ -35,6 +36,7 @@ from acteon.rules.rule import (
     Suppress,
     Throttle,
 )
+from acteon.rules.templates import compile_template, parse_field_path
 
 __all__ = [
     "Allow",
@@ -60,6 +62,7 @@ __all__ = [
     "StateRead",
     "StateValues",
     "Suppress",
+    "TemplateError",
     "Throttle",
     "TypeMismatchError",
     "UndefinedFunctionError",
@@ -67,5 +70,7 @@ __all__ = [
     "WantedClaim",
     "WantedQuota",
     "WantedRoute",
+    "compile_template",
     "merge_patch",
+    "parse_field_path",
 ]

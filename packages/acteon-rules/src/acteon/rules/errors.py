@@ -49,18 +49,30 @@ class RuleParseError(RuleError):
 
     def __init__(self, problems: tuple[Problem, ...], *, language: str = "YAML") -> None:
         self.problems = problems
-        texts = []
+        texts: list[str] = []
         for problem in problems:
             where = f" in {problem.file}" if problem.file else ""
             texts.append(f"{language} parse error{where}: {problem}")
         super().__init__("parse error: " + "; ".join(texts))
 
 
+class TemplateError(RuleError):
+    """A template or a field path cannot be read.
+
+    Attributes:
+        message: What is wrong, without the prefix.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"parse error: {message}")
+        self.message = message
+
+
 class EvaluationError(RuleError):
     """An expression has no value.
 
     Attributes:
-        rule: The name of the rule, once it is known.
+        rule: The name of the rule, once it is known; the text ends with it then.
     """
 
     prefix: ClassVar[str] = "evaluation error: "
@@ -68,6 +80,10 @@ class EvaluationError(RuleError):
     def __init__(self, message: str) -> None:
         super().__init__(f"{self.prefix}{message}")
         self.rule = ""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text} (rule {self.rule!r})" if self.rule else text
 
 
 class TypeMismatchError(EvaluationError):

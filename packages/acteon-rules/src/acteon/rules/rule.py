@@ -97,6 +97,11 @@ class Modify:
 Effect = Allow | Deny | Suppress | Deduplicate | Reroute | Throttle | Modify
 
 
+def _only_what_adds_up_continues(rule: "Rule", _: object, value: bool) -> None:
+    if value and isinstance(rule.effect, Allow | Deny | Suppress):
+        raise ValueError(f"rule {rule.name!r}: {rule.effect.verdict} cannot continue")
+
+
 @frozen(kw_only=True)
 class Rule:
     """A condition and what follows when it is true.
@@ -121,12 +126,7 @@ class Rule:
     priority: int = 0
     description: str | None = None
     enabled: bool = True
-    continues: bool = field(default=False)
+    continues: bool = field(default=False, validator=_only_what_adds_up_continues)
     timezone: tzinfo = UTC
     source: str = ""
     line: int = 0
-
-    @continues.validator
-    def _only_what_adds_up_continues(self, _: object, value: bool) -> None:
-        if value and isinstance(self.effect, Allow | Deny | Suppress):
-            raise ValueError(f"rule {self.name!r}: {self.effect.verdict} cannot continue")

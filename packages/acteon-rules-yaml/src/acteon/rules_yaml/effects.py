@@ -1,0 +1,147 @@
+"""The action of a rule: what its keys mean."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from attrs import frozen
+
+from acteon.rules import Allow, Deduplicate, Deny, Effect, Modify, Reroute, Suppress, Throttle
+from acteon.rules.rule import MAX_DURATION
+from acteon.rules_yaml.document import Node
+from acteon.rules_yaml.plain import read_value
+from acteon.rules_yaml.report import Report, described, given, members, read_int, text_of
+
+_UINT: Final = range(2**64)
+_LONGEST: Final = MAX_DURATION - timedelta(seconds=1)
+
+
+@frozen
+class _Parameters:
+    """The parameters of an action, and where they are.
+
+    Attributes:
+        node: The action.
+        found: Its members.
+        path: Where it is.
+        report: Takes the problems.
+    """
+
+    node: Node
+    found: dict[str, Node]
+    path: str
+    report: Report
+
+    def required(self, name: str) -> Node | None:
+        node = self.found.get(name)
+        if node is None:
+            self.report.error(f"missing field `{name}`", self.path, self.node)
+        return node
+
+    def text(self, name: str) -> str | None:
+        node = self.required(name)
+        if node is None:
+            return None
+        text = text_of(node)
+        if text is None:
+            message = f"invalid type: {described(node)}, expected a string"
+            self.report.error(message, f"{self.path}.{name}", node)
+        return text
+
+    def uint(self, name: str) -> int | None:
+        node = self.required(name)
+        if node is None:
+            return None
+        return read_int(node, f"{self.path}.{name}", self.report, _UINT, "u64")
+
+    def seconds(self, name: str) -> timedelta | None:
+        """Return the duration `name`, which must not be zero, nor absurd."""
+        count = self.uint(name)
+        if count is None:
+            return None
+        path, node = f"{self.path}.{name}", self.found[name]
+        if not 0 < count < 2**63:
+            message = f"invalid value: integer `{count}`, expected a number of seconds above 0"
+            self.report.error(message if not count else f"{message} and below 2^63", path, node)
+            return None
+        if count > _LONGEST.total_seconds():
+            self.report.warning(f"{count} seconds are taken for a thousand years", path, node)
+            return _LONGEST
+        return timedelta(seconds=count)
+
+
+def _read_deduplicate(parameters: _Parameters) -> Effect | None:
+    if given(parameters.found, "ttl_seconds") is None:
+        return Deduplicate()
+    ttl = parameters.seconds("ttl_seconds")
+    return None if ttl is None else Deduplicate(ttl=ttl)
+
+
+def _read_reroute(parameters: _Parameters) -> Effect | None:
+    target = parameters.text("target_provider")
+    return None if target is None else Reroute(target=target)
+
+
+def _read_throttle(parameters: _Parameters) -> Effect | None:
+    max_count = parameters.uint("max_count")
+    window = parameters.seconds("window_seconds")
+    if max_count is None or window is None:
+        return None
+    return Throttle(max_count=max_count, window=window)
+
+
+def _read_modify(parameters: _Parameters) -> Effect | None:
+    node = parameters.required("changes")
+    if node is None:
+        return None
+    return Modify(changes=read_value(node, f"{parameters.path}.changes", parameters.report))
+
+
+@frozen
+class _Form:
+    """A type of action.
+
+    Attributes:
+        read: Makes the effect from the parameters; None if they are wrong, which is noted.
+        parameters: Their names.
+    """
+
+    read: Callable[[_Parameters], Effect | None]
+    parameters: tuple[str, ...] = ()
+
+
+_FORMS: Final[Mapping[str, _Form]] = {
+    "allow": _Form(lambda _: Allow()),
+    "deny": _Form(lambda _: Deny()),
+    "deduplicate": _Form(_read_deduplicate, ("ttl_seconds",)),
+    "suppress": _Form(lambda _: Suppress()),
+    "reroute": _Form(_read_reroute, ("target_provider",)),
+    "throttle": _Form(_read_throttle, ("max_count", "window_seconds")),
+    "modify": _Form(_read_modify, ("changes",)),
+}
+_KEYS: Final = frozenset({"type"} | {name for form in _FORMS.values() for name in form.parameters})
+_TYPES: Final = ", ".join(f"`{name}`" for name in _FORMS)
+
+
+def read_effect(node: Node, path: str, report: Report) -> Effect | None:
+    """Return the effect that `node` writes down; None if it is none, which is noted."""
+    if node.tag is not None and node.tag.startswith("!"):
+        report.error("invalid type: enum, expected an action without a tag of its own", path, node)
+        return None
+    wanted = "internally tagged enum of actions, a map with `type`"
+    found = members(node, _KEYS, path, report, wanted=wanted, strict_keys=True)
+    if found is None:
+        return None
+    parameters = _Parameters(node, found, path, report)
+    kind = parameters.text("type")
+    if kind is None:
+        return None
+    form = _FORMS.get(kind)
+    if form is None:
+        message = f"unknown variant `{kind[:100]}`, expected one of {_TYPES}"
+        report.error(message, f"{path}.type", found["type"])
+        return None
+    for name, value in found.items():
+        if name != "type" and name not in form.parameters:
+            report.warning(f"ignored key: `{name}` does not go with `type: {kind}`", path, value)
+    return form.read(parameters)

@@ -1,0 +1,148 @@
+"""The frontend: from the text of a file to its rules."""
+
+from typing import ClassVar, Final
+
+from acteon.rules import ParsedRules, Problem, Rule, RuleFrontend, RuleParseError
+from acteon.rules_yaml.conditions import read_condition
+from acteon.rules_yaml.document import DocumentError, Node, Scalar, Sequence, read_document
+from acteon.rules_yaml.effects import read_effect
+from acteon.rules_yaml.report import Report, described, given, members, read_int
+from acteon.rules_yaml.scalars import ScalarError, is_null, value_of
+
+_INT32: Final = range(-(2**31), 2**31)
+_RULE_KEYS: Final = frozenset({"name", "priority", "description", "enabled", "condition", "action"})
+
+
+class YamlRuleFrontend(RuleFrontend):
+    """Reads `.yaml` and `.yml` files.
+
+    A file is one YAML 1.2 document, a map with the list `rules`. Keys that mean nothing are
+    warnings, or errors if the caller or `version: 2` in the file asks for strictness.
+    """
+
+    language: ClassVar[str] = "YAML"
+
+    def parse(self, text: str, *, file: str = "", strict: bool = False) -> ParsedRules:
+        report = Report(file)
+        try:
+            root = read_document(text)
+        except DocumentError as error:
+            problem = Problem(
+                message=error.message, file=file, line=error.line, column=error.column
+            )
+            raise RuleParseError((problem,)) from None
+        if root is None or (isinstance(root, Scalar) and is_null(root)):
+            raise RuleParseError((Problem(message="missing field `rules`", file=file),))
+        found = members(root, {"rules", "version"}, "", report, wanted="a map with `rules`") or {}
+        strict = _asks_for_strictness(found, report) or strict
+        rules = _read_rules(root, found, report)
+        return ParsedRules(tuple(rules), report.warnings(strict=strict))
+
+
+def _asks_for_strictness(found: dict[str, Node], report: Report) -> bool:
+    """Return whether the file is of version 2; version 1 is the one of files that say nothing."""
+    node = given(found, "version")
+    if node is None:
+        return False
+    version: object = None
+    if isinstance(node, Scalar):
+        try:
+            version = value_of(node)
+        except ScalarError:
+            version = None
+    if type(version) is int and version in {1, 2}:
+        return version == 2
+    report.warning(f"unknown version: {described(node)}, expected 1 or 2", "version", node)
+    return False
+
+
+def _read_rules(root: Node, found: dict[str, Node], report: Report) -> list[Rule]:
+    node = found.get("rules")
+    if node is None:
+        if not report.marks()[0]:
+            report.error("missing field `rules`", "", root)
+        return []
+    if isinstance(node, Scalar) and node.plain and not node.text and node.tag is None:
+        return []
+    if not isinstance(node, Sequence):
+        report.error(f"invalid type: {described(node)}, expected a sequence", "rules", node)
+        return []
+    rules: list[Rule] = []
+    for number, item in enumerate(node.items):
+        start = report.marks()
+        path = f"rules[{number}]"
+        entries = members(item, _RULE_KEYS, path, report, wanted="a map with the keys of a rule")
+        if entries is None:
+            continue
+        name = _read_name(item, entries, path, report)
+        rule = _read_rule(item, entries, name or "", path, report)
+        if name is not None:
+            report.name_since(start, name)
+            if rule is not None:
+                rules.append(rule)
+    return rules
+
+
+def _read_name(item: Node, entries: dict[str, Node], path: str, report: Report) -> str | None:
+    node = entries.get("name")
+    if node is None:
+        report.error("missing field `name`", path, item)
+        return None
+    return _read_text(node, f"{path}.name", report)
+
+
+def _read_rule(
+    item: Node, entries: dict[str, Node], name: str, path: str, report: Report
+) -> Rule | None:
+    """Return the rule; None if something of it is wrong, which is noted."""
+    start = report.marks()
+    priority = 0
+    if (node := entries.get("priority")) is not None:
+        priority = read_int(node, f"{path}.priority", report, _INT32, "i32") or 0
+    description = None
+    if (node := given(entries, "description")) is not None:
+        description = _read_text(node, f"{path}.description", report)
+    enabled = True
+    if (node := entries.get("enabled")) is not None:
+        enabled = _read_bool(node, f"{path}.enabled", report)
+    condition = effect = None
+    if (node := entries.get("condition")) is not None:
+        condition = read_condition(node, f"{path}.condition", report)
+    else:
+        report.error("missing field `condition`", path, item)
+    if (node := entries.get("action")) is not None:
+        effect = read_effect(node, f"{path}.action", report)
+    else:
+        report.error("missing field `action`", path, item)
+    if condition is None or effect is None or report.marks()[0] > start[0]:
+        return None
+    return Rule(
+        name=name,
+        priority=priority,
+        description=description,
+        enabled=enabled,
+        condition=condition,
+        effect=effect,
+        source=report.file,
+        line=item.line,
+    )
+
+
+def _read_text(node: Node, path: str, report: Report) -> str | None:
+    """Return the text of a scalar, whatever its type would be elsewhere."""
+    if isinstance(node, Scalar):
+        return node.text
+    report.error(f"invalid type: {described(node)}, expected a string", path, node)
+    return None
+
+
+def _read_bool(node: Node, path: str, report: Report) -> bool:
+    if isinstance(node, Scalar):
+        try:
+            value = value_of(node)
+        except ScalarError:
+            value = None
+        if isinstance(value, bool):
+            return value
+    report.error(f"invalid type: {described(node)}, expected a boolean", path, node)
+    return True

@@ -1,0 +1,186 @@
+"""What is a rule file, and what is refused."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from acteon.core import RULES, load_plugin
+from acteon.rules import ParsedRules, RuleFrontend, RuleParseError
+from acteon.rules_yaml import YamlRuleFrontend
+
+RULE = "{name: r, condition: {all: []}, action: {type: deny}}"
+
+
+def parsed(text: str, *, strict: bool = False) -> ParsedRules:
+    return YamlRuleFrontend().parse(text, file="r.yaml", strict=strict)
+
+
+def refused(text: str) -> str:
+    with pytest.raises(RuleParseError) as caught:
+        parsed(text)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("extension", ["yaml", "yml"])
+def test_it_is_found_under_its_extensions(extension: str) -> None:
+    assert load_plugin(RULES, extension, RuleFrontend) is YamlRuleFrontend
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("rules: []", 0),
+        ("rules:", 0),
+        ("rules:\n", 0),
+        (f"rules: [{RULE}]\n...\n", 1),
+        (f"\ufeffrules:\r\n- {RULE}\r\n- {RULE}\r\n", 2),
+        ('{"rules": [{"name": "r", "condition": {"all": []}, "action": {"type": "deny"}}]}', 1),
+        (f"rules: !x [!y {RULE}]", 1),
+        (f"rules: [&a {RULE}, *a]", 2),
+    ],
+)
+def test_it_holds_so_many_rules(text: str, count: int) -> None:
+    found = parsed(text)
+    assert len(found.rules) == count
+    assert not found.warnings
+
+
+def test_rules_know_where_they_come_from() -> None:
+    (rule,) = parsed(f"# a comment\nrules:\n  - {RULE}").rules
+    assert (rule.source, rule.line) == ("r.yaml", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "missing field `rules`"),
+        ("# nothing\n", "missing field `rules`"),
+        ("other: 1", "missing field `rules`"),
+        ("[]", "invalid type: sequence, expected a map with `rules`"),
+        ("rules: ~", "rules: invalid type: unit value, expected a sequence at line 1 column 8"),
+        ("rules: {}", "rules: invalid type: map, expected a sequence"),
+        ("rules: []\n---\n", "containing more than one document is not supported"),
+        ("rules: []\nrules: []", "duplicate field `rules` at line 2 column 1"),
+        ("rules: [5]", "rules[0]: invalid type: integer `5`, expected a map"),
+        ("rules: [[r]]", "rules[0]: invalid type: sequence, expected a map"),
+        ("rules: [{}]", "rules[0]: missing field `name`"),
+        ("rules: [{}]", "rules[0]: missing field `condition`"),
+        ("rules: [{}]", "rules[0]: missing field `action`"),
+        ("rules: [{name: a, name: b}]", "rules[0]: duplicate field `name`"),
+        ("? [a]\n: 1\nrules: []", "invalid type: sequence as a key"),
+        ("a: [", "expected the node content, but found '<stream end>' at line 1 column 5"),
+        ("rules: *a", "alias 'a' is not known"),
+        ("rules: &a [*a]", "alias 'a' refers to what it is part of"),
+        ('rules: "\\UFFFFFFFF"', "not understood"),
+        ('rules: "\\ud800"', "surrogate characters are not allowed"),
+        ("rules: \x00", "special characters are not allowed"),
+        ("[" * 200 + "]" * 200, "recursion limit exceeded"),
+        ("x" * 1_100_000, "file too large"),
+    ],
+)
+def test_it_is_refused(text: str, message: str) -> None:
+    error = refused(text)
+    assert error.startswith("parse error: YAML parse error in r.yaml: ")
+    assert message in error
+
+
+def test_a_text_without_a_name_is_refused_without_one() -> None:
+    with pytest.raises(RuleParseError, match=r"^parse error: YAML parse error: missing field"):
+        YamlRuleFrontend().parse("{}")
+
+
+def test_aliases_cannot_blow_up() -> None:
+    lines = ["a0: &a0 [1, 1]"]
+    lines += [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
+    assert "repetition limit exceeded" in refused("\n".join(lines))
+
+
+def test_aliases_cannot_nest_beyond_the_limit() -> None:
+    lines = ["a0: &a0 [1]"]
+    lines += [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 140)]
+    assert "recursion limit exceeded" in refused("\n".join(lines))
+
+
+def test_conditions_may_nest_about_sixty_times() -> None:
+    condition = "{all: [" * 60 + "]}" * 60
+    assert len(
+        parsed(f"rules: [{{name: r, action: {{type: deny}}, condition: {condition}}}]").rules
+    )
+    condition = "{all: [" * 64 + "]}" * 64
+    text = f"rules: [{{name: r, action: {{type: deny}}, condition: {condition}}}]"
+    assert "recursion limit exceeded" in refused(text)
+
+
+def test_all_problems_are_told_in_the_order_of_the_file() -> None:
+    text = """
+rules:
+  - name: first
+    priority: "5"
+    condition: {not: {}}
+    action: {type: throttle, max_count: 1}
+  - name: second
+    enabled: yes
+    condition: {all: [{field: a, contains: 5}, {field: a..b, eq: 1}]}
+    action: {type: Allow}
+"""
+    with pytest.raises(RuleParseError) as caught:
+        parsed(text)
+    assert [(p.rule, p.path, p.line) for p in caught.value.problems] == [
+        ("first", "rules[0].priority", 4),
+        ("first", "rules[0].condition", 5),
+        ("first", "rules[0].action", 6),
+        ("second", "rules[1].enabled", 8),
+        ("second", "rules[1].condition.all[0].contains", 9),
+        ("second", "rules[1].condition.all[1].field", 9),
+        ("second", "rules[1].action.type", 10),
+    ]
+    assert {problem.file for problem in caught.value.problems} == {"r.yaml"}
+
+
+def test_the_number_of_problems_told_is_bounded() -> None:
+    with pytest.raises(RuleParseError) as caught:
+        parsed("rules: [" + "5, " * 1000 + "]")
+    assert len(caught.value.problems) == 201
+    assert caught.value.problems[-1].message == "and 800 more problems"
+
+
+ODD = f"extra: 1\n<<: {{a: 1}}\nrules: [{RULE}]"
+
+
+def test_what_is_ignored_is_a_warning() -> None:
+    assert [warning.message for warning in parsed(ODD).warnings] == [
+        "ignored key: `extra`",
+        "ignored key: `<<` (maps are not merged)",
+    ]
+
+
+def test_the_strict_take_warnings_for_errors() -> None:
+    with pytest.raises(RuleParseError, match="ignored key"):
+        parsed(ODD, strict=True)
+    with pytest.raises(RuleParseError, match="ignored key"):
+        parsed(f"version: 2\n{ODD}")
+    assert len(parsed(f"version: 1\n{ODD}").warnings) == 2
+    assert parsed(f"version: 2\nrules: [{RULE}]").rules
+    assert "unknown version" in parsed(f"version: 3\nrules: [{RULE}]").warnings[0].message
+
+
+PIECES = st.sampled_from(
+    [
+        *("rules", "name", "all", "field", "eq", "type", "deny", "version", "a.b", "~", "1e999"),
+        *(":", " ", "\n", "- ", "  ", "{", "}", "[", "]", ",", "&a ", "*a", "!x ", "!!int ", "|"),
+        *(">", "'", '"', "#", "? ", "---\n", "...\n", "%YAML 1.1\n", "\\u", "\t", "0x", "\x85"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60) | st.lists(PIECES, max_size=40).map("".join))
+@example('"\\UFFFFFFFF"')
+@example("%YAML 9.9\n---\nrules: []")
+@example("!!binary x: 1")
+@example("rules: [{name: r, condition: {field: a, eq: !!int x}, action: {type: !!null ''}}]")
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with suppress(RuleParseError):
+        parsed(text)

@@ -1,0 +1,92 @@
+"""What expressions can see while one decision is made."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any, Final, cast
+
+from attrs import define
+
+from acteon.core import Action
+from acteon.rules.decision import StateRead, StateValues
+from acteon.rules.values import from_json
+
+
+@define(eq=False)
+class Context:
+    """One decision in the making.
+
+    Attributes:
+        action: What is decided about.
+        payload: Its payload, after the changes made so far.
+        now: The instant at which all of it is decided.
+        state: The state entries that were read for it.
+        reads: All entries that the rules may want, for the case that one is missing.
+    """
+
+    action: Action
+    payload: Any
+    now: datetime
+    state: StateValues
+    reads: tuple[StateRead, ...]
+
+
+def unix_seconds(context: Context) -> int:
+    """Return the instant of the decision in whole seconds since 1970."""
+    return int(context.now.timestamp() // 1)
+
+
+def whole_action(context: Context) -> dict[str, Any]:
+    """Return the action as a map, with the payload as it is now."""
+    return {**context.action.as_json(), "payload": context.payload}
+
+
+def _metadata(context: Context) -> Any:
+    metadata = context.action.metadata
+    return metadata if isinstance(metadata, dict) else dict(metadata)
+
+
+def _payload(context: Context) -> Any:
+    return from_json(context.payload)
+
+
+ACTION_MEMBERS: Final[Mapping[str, Callable[[Context], Any]]] = {
+    "id": attrgetter("action.id"),
+    "namespace": attrgetter("action.namespace"),
+    "tenant": attrgetter("action.tenant"),
+    "provider": attrgetter("action.provider"),
+    "action_type": attrgetter("action.action_type"),
+    "payload": _payload,
+    "metadata": _metadata,
+    "dedup_key": attrgetter("action.dedup_key"),
+    "created_at": attrgetter("action.created_text"),
+}
+"""How to get the members of `action` without making a map of it."""
+
+_WEEKDAYS: Final = (
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+)
+
+TIME_MEMBERS: Final[Mapping[str, Callable[[datetime], Any]]] = {
+    "hour": attrgetter("hour"),
+    "minute": attrgetter("minute"),
+    "second": attrgetter("second"),
+    "day": attrgetter("day"),
+    "month": attrgetter("month"),
+    "year": attrgetter("year"),
+    "weekday": lambda local: _WEEKDAYS[local.weekday()],
+    "weekday_num": datetime.isoweekday,
+    "timestamp": lambda local: int(local.timestamp() // 1),
+}
+"""How to get the members of `time` from the local time."""
+
+# A condition that is constant is evaluated when it is compiled; it looks at nothing of this.
+NO_CONTEXT: Final = Context(
+    cast(Action, None), None, datetime.fromtimestamp(0, UTC), cast(StateValues, {}), ()
+)

@@ -1,0 +1,104 @@
+"""What is odd about rules: found when they are loaded rather than when they are needed."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
+
+from acteon.rules.builtins import check_call
+from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS
+from acteon.rules.errors import EvaluationError, InvalidRegexError, Problem
+from acteon.rules.expression import (
+    Binary,
+    BinaryOperator,
+    Call,
+    Expression,
+    Field,
+    ListOf,
+    Literal,
+    MapOf,
+    Name,
+)
+from acteon.rules.regex import compile_regex
+from acteon.rules.rule import Deduplicate, Rule, Throttle
+from acteon.rules.walking import parts
+
+_KNOWN_NAMES: Final = frozenset({"action", "env", "environment", "now", "time"})
+_ORDERINGS: Final = frozenset(
+    {
+        BinaryOperator.LESS,
+        BinaryOperator.LESS_OR_EQUAL,
+        BinaryOperator.GREATER,
+        BinaryOperator.GREATER_OR_EQUAL,
+    }
+)
+
+
+def expressions_of(rule: Rule) -> Iterator[Expression]:
+    """Yield every expression of `rule`: its condition and the key of its effect."""
+    yield rule.condition
+    if isinstance(rule.effect, Deduplicate | Throttle) and rule.effect.key is not None:
+        yield rule.effect.key
+
+
+def find_problems(
+    rules: Iterable[Rule], *, variables: Collection[str], always: Callable[[int], bool]
+) -> Iterator[Problem]:
+    """Yield what is odd about `rules`.
+
+    Args:
+        rules: In the order of evaluation.
+        variables: The names that the environment gives.
+        always: Whether the rule of that number matches whatever the action.
+    """
+    names: set[str] = set()
+    ended_by: Rule | None = None
+    for number, rule in enumerate(rules):
+        if rule.name in names:
+            yield _problem(rule, "another rule has the same name; only the first can be switched")
+        names.add(rule.name)
+        if ended_by is not None and rule.enabled:
+            yield _problem(rule, f"never asked: rule {ended_by.name!r} before it matches always")
+        elif rule.enabled and always(number) and not rule.continues:
+            ended_by = rule
+        for expression in expressions_of(rule):
+            for message in _oddities(expression, variables):
+                yield _problem(rule, message)
+
+
+def _problem(rule: Rule, message: str) -> Problem:
+    return Problem(message=message, file=rule.source, rule=rule.name, line=rule.line)
+
+
+def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[str]:
+    for part in parts(expression):
+        match part:
+            case Name(name) if name not in _KNOWN_NAMES and name not in variables:
+                yield f"fails when it is evaluated: undefined variable: {name}"
+            case Field(Name("action"), name) if name not in ACTION_MEMBERS:
+                yield f"action has no member {name!r}, so it is always null"
+            case Field(Name("time"), name) if name not in TIME_MEMBERS:
+                yield f"time has no member {name!r}, so it is always null"
+            case Call(function, arguments):
+                try:
+                    check_call(function, len(arguments))
+                except EvaluationError as error:
+                    yield f"fails when it is evaluated: {error}"
+            case Binary(BinaryOperator.MATCHES, _, Literal(str() as pattern)):
+                try:
+                    compile_regex(pattern)
+                except InvalidRegexError as error:
+                    yield f"fails when it is evaluated: {error}"
+            case Binary(operator, left, right) if operator in _ORDERINGS:
+                if _has_no_order(left) or _has_no_order(right):
+                    yield f"fails when it is evaluated: {operator.value} takes numbers or strings"
+            case _:
+                pass
+
+
+def _has_no_order(expression: Expression) -> bool:
+    match expression:
+        case Literal(value):
+            return value is None or isinstance(value, bool)
+        case ListOf() | MapOf():
+            return True
+        case _:
+            return False
