@@ -195,7 +195,7 @@ async def test_a_provider_that_refuses_for_good_is_asked_once(
     async with open_gateway() as gateway:
         outcome = await gateway.dispatch(make_action())
         assert gateway.dead_letters is not None
-        assert await gateway.dead_letters.size() == 0
+        assert len(gateway.dead_letters) == 0
 
     assert outcome == Failed(
         code="EXECUTION_FAILED",
