@@ -1,0 +1,217 @@
+"""Handing actions to an HTTP endpoint."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from types import SimpleNamespace, TracebackType
+from typing import Self
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientError,
+    ClientOSError,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    ServerDisconnectedError,
+    TraceConfig,
+    TraceRequestHeadersSentParams,
+)
+from attrs import define, field
+from yarl import URL
+
+from acteon.core import SYSTEM_CLOCK, Action, Clock, InvalidError, ProviderResponse, encode_json
+from acteon.provider.addresses import AddressGuard
+from acteon.provider.errors import (
+    Delivery,
+    ProviderConfigurationError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderSerializationError,
+    ProviderTimeoutError,
+)
+from acteon.provider.guarded import guarded_connector, host_refusal, with_plain_host
+from acteon.provider.provider import Provider, ProviderPlugin
+from acteon.provider.webhook.answers import Answer
+from acteon.provider.webhook.config import WebhookConfig
+from acteon.provider.webhook.signing import delivery_key, signature
+
+
+@define(eq=False)
+class WebhookProvider:
+    """Sends every action as JSON, `POST`, to one URL; enter it before use.
+
+    The body is the whole action: its nine members, sorted, compact. `Idempotency-Key` is the
+    same for all attempts of all dispatches of an action (see `delivery_key`), so a receiver that
+    heeds it may be asked again. Redirects are not followed, cookies not kept, proxies of the
+    environment not used. What the answer means is told in `answers`; the response's headers hold
+    the status as `:status` beside some of the receiver's.
+
+    Nothing was delivered, for certain, when no connection came about. From the first byte of a
+    request on, only the receiver's answer tells; without one, nobody knows. No request is ever
+    repeated here.
+
+    Attributes:
+        config: Where to, and how.
+        clock: Stamps signatures, and tells how far off a `Retry-After` date is.
+    """
+
+    config: WebhookConfig
+    clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
+    _url: URL = field(init=False, repr=False)
+    _refusal: str | None = field(init=False)
+    _names: frozenset[str] = field(init=False, repr=False)
+    _session: ClientSession = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._url = with_plain_host(URL(self.config.url))
+        self._refusal = host_refusal(self._guard(), self._url)
+        self._names = frozenset(name.lower() for name in self.config.headers)
+
+    def _guard(self) -> AddressGuard:
+        return AddressGuard.from_texts(self.config.allow_networks)
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether receivers can tell a repeated call: unless the key is configured away."""
+        return "idempotency-key" not in self._names
+
+    async def __aenter__(self) -> Self:
+        sending = TraceConfig()
+        sending.on_request_headers_sent.append(_note_sending)
+        self._session = ClientSession(
+            connector=guarded_connector(self._guard(), limit=self.config.max_connections),
+            cookie_jar=DummyCookieJar(),
+            headers={"User-Agent": f"acteon/{version('acteon-provider')}"},
+            # The library unpacks as much as comes; `Answer` stops at its limit.
+            auto_decompress=False,
+            timeout=ClientTimeout(total=None, sock_connect=None),
+            trace_configs=[sending],
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+
+    async def execute(self, action: Action) -> ProviderResponse:
+        try:
+            body = encode_json(action.as_json())
+            key = delivery_key(action)
+        except InvalidError as error:
+            raise ProviderSerializationError(str(error)) from None
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        if self.config.secret is not None:
+            headers |= signature(self.config.secret, key, self.clock.now(), body)
+        answer = await self._call("POST", headers, body)
+        return answer.judge(self.clock.now())
+
+    async def health_check(self) -> None:
+        """Return if the receiver answers a `HEAD` of the URL with any status below 500.
+
+        Many endpoints take nothing but `POST` and answer 405: they are there, which is what
+        counts.
+        """
+        answer = await self._call("HEAD", {}, None)
+        if answer.status >= 500:
+            raise ProviderConnectionError(f"the receiver answered {answer.status}")
+
+    async def _call(self, method: str, ours: Mapping[str, str], body: bytes | None) -> Answer:
+        """Make one request and return its answer, of any status."""
+        if self._refusal is not None:
+            raise ProviderConfigurationError(self._refusal)
+        headers = {"Accept-Encoding": "identity", **ours}
+        headers = {name: text for name, text in headers.items() if name.lower() not in self._names}
+        progress = _Progress()
+        answer: Answer | None = None
+        scope = asyncio.timeout(self.config.timeout_seconds)
+        try:
+            async with (
+                scope,
+                self._session.request(
+                    method,
+                    self._url,
+                    headers={**headers, **self.config.headers},
+                    data=body,
+                    allow_redirects=False,
+                    trace_request_ctx=progress,
+                ) as response,
+            ):
+                answer = Answer(response.status, response.headers, self.config.max_response_bytes)
+                await answer.read(response.content)
+                if not answer.complete:
+                    response.close()  # The rest of it is wanted by nobody.
+        except (ClientError, OSError) as error:
+            if answer is None:
+                # Without the cause: its text may hold the URL, and with it a secret.
+                raise self._failure(error, progress, expired=scope.expired()) from None
+        return answer
+
+    def _failure(self, error: Exception, progress: "_Progress", *, expired: bool) -> ProviderError:
+        delivery: Delivery = "unknown" if progress.sending else "none"
+        if expired:
+            return ProviderTimeoutError(self.config.timeout, delivery=delivery)
+        return ProviderConnectionError(_text(error), delivery=delivery)
+
+
+@define
+class _Progress:
+    """How far a request has come.
+
+    Attributes:
+        sending: Whether there is a connection, and a byte may have gone out on it.
+    """
+
+    sending: bool = False
+
+
+async def _note_sending(
+    _session: ClientSession, context: SimpleNamespace, _sent: TraceRequestHeadersSentParams
+) -> None:
+    context.trace_request_ctx.sending = True
+
+
+def _text(error: Exception) -> str:
+    """Return what happened, without the URL or anything of it."""
+    match error:
+        case ClientConnectorDNSError():
+            return "the name of the host cannot be resolved"
+        case ClientConnectorCertificateError():
+            return "the certificate of the receiver is not accepted"
+        case ClientConnectorSSLError():
+            return "the receiver does not speak TLS as it should"
+        case ClientConnectorError(os_error=cause):
+            return f"cannot connect: {_reason(cause)}"
+        case ServerDisconnectedError():
+            return "the receiver closed the connection without an answer"
+        case ClientResponseError():
+            return "the answer is no HTTP"
+        case ClientOSError() | OSError():
+            return f"connection lost: {_reason(error)}"
+        case _:
+            return f"connection lost: {type(error).__name__}"
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else type(error).__name__
+
+
+class WebhookPlugin(ProviderPlugin):
+    """Opens webhooks."""
+
+    Config = WebhookConfig
+
+    @classmethod
+    def open(cls, name: str, config: WebhookConfig) -> AbstractAsyncContextManager[Provider]:
+        return WebhookProvider(config)
