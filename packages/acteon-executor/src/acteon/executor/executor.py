@@ -1,0 +1,240 @@
+"""Calling providers: attempts, their limits, and what is known in the end."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from random import Random
+
+from attrs import define, field
+
+from acteon.core import (
+    SYSTEM_CLOCK,
+    Action,
+    Clock,
+    Failed,
+    ProviderResponse,
+    ResponseStatus,
+)
+from acteon.executor.execution import AttemptObserver, Certainty, Execution
+from acteon.executor.letters import DeadLetter, DeadLetterSink
+from acteon.executor.settings import ExecutorSettings
+from acteon.provider import (
+    ExecutionFailedError,
+    ProviderError,
+    ProviderTimeoutError,
+    RegisteredProvider,
+)
+
+log = logging.getLogger(__name__)
+
+PUSH_LIMIT = timedelta(seconds=5)
+"""How long a sink may take to keep a letter: callers wait for it."""
+
+
+@define(eq=False)
+class Executor:
+    """Calls providers until they answer, or until there is no point in another attempt.
+
+    A failed attempt is repeated if its error is retryable and repeating cannot do harm: nothing
+    was delivered, or the provider is idempotent. So an attempt of unknown end is the last one
+    unless the provider is idempotent; if it is, and a later attempt fails for certain, the end
+    remains unknown, as the earlier one may have delivered after all. A success settles it: it
+    stands for the one delivery that all attempts of an idempotent provider are together.
+
+    A receiver's `Retry-After` lengthens a pause; one that asks for more than the longest pause
+    ends the attempts.
+
+    Whoever cancels `execute` gets a `CancelledError`, whatever the provider makes of it; a
+    cancellation or time-out that the provider brought about by itself is a failure of it.
+
+    Attributes:
+        settings: How often, how long and how many at once.
+        dead_letters: Where actions go whose delivery was given up although another try might
+            succeed, or whose end is unknown and that must not simply be sent again.
+        observer: Is told of every attempt.
+        clock: Measures attempts, waits between them, dates letters.
+        random: Spreads the pauses.
+    """
+
+    settings: ExecutorSettings = field(factory=ExecutorSettings)
+    dead_letters: DeadLetterSink | None = field(default=None, kw_only=True)
+    observer: AttemptObserver | None = field(default=None, kw_only=True)
+    clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
+    random: Random = field(factory=Random, kw_only=True)
+    in_flight: int = field(default=0, init=False)
+    """How many attempts are under way."""
+    _permits: asyncio.Semaphore = field(init=False)
+    _seconds: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._permits = asyncio.Semaphore(self.settings.max_concurrent)
+        self._seconds = self.settings.timeout.total_seconds()
+
+    async def execute(self, provider: RegisteredProvider, action: Action) -> Execution:
+        """Return what came of handing `action` to `provider`; raises nothing but cancellation."""
+        attempt = 0
+        doubtful = False
+        while True:
+            attempt += 1
+            async with self._permits:
+                self.in_flight += 1
+                try:
+                    result = await self._attempt(provider, action)
+                finally:
+                    self.in_flight -= 1
+            if isinstance(result, ProviderResponse):
+                return Execution(result, _certainty(result, doubtful), attempt)
+            doubtful = doubtful or result.delivery == "unknown"
+            pause = self._pause_after(attempt, provider, result)
+            if pause is None:
+                return await self._given_up(provider, action, result, attempt, doubtful)
+            log.warning(
+                "provider failed, will retry",
+                extra={
+                    "acteon.provider": provider.name,
+                    "acteon.attempt": attempt,
+                    "acteon.code": result.code,
+                    "acteon.pause": pause.total_seconds(),
+                },
+            )
+            await self.clock.sleep(pause)
+
+    async def _attempt(
+        self, provider: RegisteredProvider, action: Action
+    ) -> ProviderResponse | ProviderError:
+        """Make one call, in time; give what it answered or how it failed."""
+        started = self.clock.monotonic()
+        observed = "cancelled"
+        try:
+            result = await self._call(provider, action)
+            observed = (
+                result.status.value if isinstance(result, ProviderResponse) else result.code.lower()
+            )
+            return result
+        finally:
+            if self.observer is not None:
+                seconds = self.clock.monotonic() - started
+                self.observer.attempted(provider.name, observed, seconds)
+
+    async def _call(
+        self, provider: RegisteredProvider, action: Action
+    ) -> ProviderResponse | ProviderError:
+        task = asyncio.current_task()
+        assert task is not None
+        cancellations = task.cancelling()
+        scope = asyncio.timeout(self._seconds)
+        result: ProviderResponse | ProviderError
+        try:
+            async with scope:
+                result = await provider.provider.execute(action)
+        except ProviderError as error:
+            # Its traceback leads to this frame: kept here, it would be a cycle for the collector.
+            result = error.with_traceback(None)
+        except asyncio.CancelledError:
+            if task.cancelling() > cancellations:
+                raise
+            # Not for us: the provider awaited something that was cancelled elsewhere.
+            result = ExecutionFailedError("cancelled from within", delivery="unknown")
+        except Exception as error:  # noqa: BLE001 - somebody else's provider may raise anything
+            result = self._unexpected(provider, error, expired=scope.expired())
+        if task.cancelling() > cancellations:
+            # The provider turned the caller's cancellation into something of its own.
+            raise asyncio.CancelledError
+        if not isinstance(result, ProviderError):
+            return _checked(result)
+        if scope.expired():
+            # However the provider took its being cancelled, the time was over.
+            return ProviderTimeoutError(self.settings.timeout)
+        return result
+
+    def _unexpected(
+        self, provider: RegisteredProvider, error: Exception, *, expired: bool
+    ) -> ProviderError:
+        if not expired:
+            log.error(
+                "provider raised what is no ProviderError",
+                exc_info=error,
+                extra={"acteon.provider": provider.name},
+            )
+        text = f"{type(error).__name__}: {error}".removesuffix(": ")
+        return ExecutionFailedError(text, delivery="unknown")
+
+    def _pause_after(
+        self, attempt: int, provider: RegisteredProvider, error: ProviderError
+    ) -> timedelta | None:
+        """Return how long to wait for the next attempt; None if there is none."""
+        if attempt > self.settings.max_retries or not _repeatable(provider, error):
+            return None
+        backoff = self.settings.backoff
+        pause = backoff.delay_after(attempt, self.random)
+        if error.retry_after is None:
+            return pause
+        return None if error.retry_after > backoff.max_delay else max(pause, error.retry_after)
+
+    async def _given_up(
+        self,
+        provider: RegisteredProvider,
+        action: Action,
+        error: ProviderError,
+        attempts: int,
+        doubtful: bool,
+    ) -> Execution:
+        failed = Failed(
+            code=error.code,
+            message=str(error),
+            retryable=_repeatable(provider, error),
+            attempts=attempts,
+        )
+        certainty = Certainty.UNKNOWN if doubtful else Certainty.NOT_DELIVERED
+        log.warning(
+            "provider failed, given up",
+            extra={
+                "acteon.provider": provider.name,
+                "acteon.attempts": attempts,
+                "acteon.code": error.code,
+                "acteon.certainty": certainty.value,
+            },
+        )
+        if error.retryable or (doubtful and not provider.idempotent):
+            await self._bury(action, failed)
+        return Execution(failed, certainty, attempts)
+
+    async def _bury(self, action: Action, failed: Failed) -> None:
+        if self.dead_letters is None:
+            return
+        letter = DeadLetter(
+            action=action,
+            error=failed.message,
+            code=failed.code,
+            attempts=failed.attempts,
+            timestamp=self.clock.now(),
+        )
+        try:
+            async with asyncio.timeout(PUSH_LIMIT.total_seconds()):
+                await self.dead_letters.push(letter)
+        except Exception as error:
+            # What became of the action is known already, and stays.
+            log.error(
+                "dead letter lost",
+                exc_info=error,
+                extra={"acteon.action_id": action.id, "acteon.code": failed.code},
+            )
+
+
+def _repeatable(provider: RegisteredProvider, error: ProviderError) -> bool:
+    return error.retryable and (error.delivery == "none" or provider.idempotent)
+
+
+def _certainty(response: ProviderResponse, doubtful: bool) -> Certainty:
+    if response.status is not ResponseStatus.FAILURE:
+        return Certainty.DELIVERED
+    return Certainty.UNKNOWN if doubtful else Certainty.NOT_DELIVERED
+
+
+def _checked(result: object) -> ProviderResponse | ProviderError:
+    if isinstance(result, ProviderResponse):
+        return result
+    return ExecutionFailedError(
+        f"the provider returned no ProviderResponse but {type(result).__name__}",
+        delivery="unknown",
+    )
