@@ -13,6 +13,7 @@ from acteon.state.dispatch import (
     Ending,
     Quota,
     Settle,
+    read_claim,
 )
 from acteon.state.errors import (
     StateBackendError,
@@ -53,4 +54,5 @@ __all__ = [
     "dispatch_state",
     "escape",
     "lock_name",
+    "read_claim",
 ]

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from acteon.state.errors import StateError
+from acteon.state.errors import StateError, StateSerializationError
 from acteon.state.keys import StateKey
 
 PENDING = "pending:"
@@ -67,7 +67,7 @@ class Claimed(Enum):
     """How the wanted claim stands."""
 
     NONE = "none"
-    """None was asked for, or the lock was not free."""
+    """None was asked for, or it was not taken: the lock was not free, or a quota had no room."""
     OURS = "ours"
     """It is held now, under the lease."""
     PENDING = "pending"
@@ -94,6 +94,8 @@ class Began:
         refused: The quota that has no room, by its place, and the time until its window closes.
         quota_error: Why a quota could not be asked; the others were, and nothing was undone.
         values: What was read, in the order of `reads`.
+        error: Why this element failed by itself; what it holds then is unknown, and the other
+            attributes say nothing.
     """
 
     busy: timedelta | None = None
@@ -102,6 +104,7 @@ class Began:
     refused: tuple[int, timedelta] | None = None
     quota_error: StateError | None = None
     values: tuple[str | None, ...] = ()
+    error: StateError | None = None
 
     @property
     def admitted(self) -> bool:
@@ -109,8 +112,26 @@ class Began:
         return (
             self.busy is None
             and self.refused is None
-            and self.claim in (Claimed.NONE, Claimed.OURS)
+            and (self.claim is Claimed.OURS or self.claim is Claimed.NONE)
+            and self.error is None
         )
+
+
+def read_claim(text: str, token: str) -> tuple[Claimed, str]:
+    """Return how the claim with the value `text` stands for the holder of `token`, and its detail.
+
+    Raises:
+        StateSerializationError: The text is not a claim's.
+    """
+    if text == DONE:
+        return Claimed.DONE, ""
+    if text.startswith(PENDING):
+        return (Claimed.OURS if text[len(PENDING) :] == token else Claimed.PENDING), ""
+    if text.startswith(UNKNOWN):
+        return Claimed.UNKNOWN, text[len(UNKNOWN) :]
+    raise StateSerializationError(
+        f"expected a claim, found a text of {len(text)} characters that is none"
+    )
 
 
 class Ending(Enum):
@@ -144,12 +165,20 @@ class Settle:
     ttl: timedelta | None = None
     instant: str = ""
 
+    @property
+    def text(self) -> str | None:
+        """The text that the claim gets; None removes it."""
+        if self.ending is Ending.RELEASE:
+            return None
+        return DONE if self.ending is Ending.DONE else UNKNOWN + self.instant
+
 
 class DispatchState(ABC):
     """What the gateway asks of a backend. Optional: see `StateBackend.dispatch`.
 
     Any two elements of a batch name different locks and different claims; several may name one
-    quota. An element that fails by itself (not: the whole trip) must not fail the others.
+    quota. An element that fails by itself (not: the whole trip) must not fail the others: its
+    error is its answer.
 
     Attributes:
         remote: Whether a call is a trip to a server; calls that never wait are not worth sharing.
@@ -168,8 +197,14 @@ class DispatchState(ABC):
         """
 
     @abstractmethod
-    async def settle(self, batch: Sequence[Settle]) -> list[bool]:
-        """Settle all of `batch`; False: the token was stale (or its lease over), nothing changed.
+    async def settle(self, batch: Sequence[Settle]) -> Sequence[bool | StateError]:
+        """Settle all of `batch`; answers are in the order of the batch.
+
+        Lock and claim are settled each by itself: a lost claim does not keep the lock.
+
+        Returns:
+            Whether all that was named has been settled, for each. False: the token was stale, or
+            its lease over, and what that holds for has not been changed.
 
         Raises:
             StateError: The trip failed; settling again is harmless.

@@ -10,7 +10,7 @@ STATE: Final = "state"
 RATE_LIMIT: Final = "rate_limit"
 
 
-@frozen
+@frozen(cache_hash=True)  # one key is looked up several times on its way through a dispatch
 class StateKey:
     """The name of one entry, of one tenant.
 

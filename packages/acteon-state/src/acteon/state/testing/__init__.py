@@ -1,0 +1,33 @@
+"""What the authors of state backends need to test them: `pip install acteon-state[testing]`.
+
+A class for each interface, to be subclassed with a fixture `backend`; see `BackendFixtures`.
+"""
+
+import pytest
+
+# Without this the failing assertions below would not say what they compared.
+pytest.register_assert_rewrite(
+    "acteon.state.testing.dispatch",
+    "acteon.state.testing.locks",
+    "acteon.state.testing.model",
+    "acteon.state.testing.store",
+    "acteon.state.testing.windows",
+)
+
+from acteon.state.testing.dispatch import DispatchStateConformance  # noqa: E402
+from acteon.state.testing.fixtures import BackendFixtures, PassTime, together  # noqa: E402
+from acteon.state.testing.locks import LocksConformance  # noqa: E402
+from acteon.state.testing.model import DispatchStateModel  # noqa: E402
+from acteon.state.testing.store import StateStoreConformance  # noqa: E402
+from acteon.state.testing.windows import WindowConformance  # noqa: E402
+
+__all__ = [
+    "BackendFixtures",
+    "DispatchStateConformance",
+    "DispatchStateModel",
+    "LocksConformance",
+    "PassTime",
+    "StateStoreConformance",
+    "WindowConformance",
+    "together",
+]

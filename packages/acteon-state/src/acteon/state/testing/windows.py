@@ -1,0 +1,98 @@
+"""How every state store counts in windows, as tests."""
+
+from datetime import timedelta
+
+import pytest
+
+from acteon.state.errors import StateSerializationError
+from acteon.state.keys import StateKey
+from acteon.state.store import StateStore
+from acteon.state.testing.fixtures import HOUR, BackendFixtures, PassTime, together
+
+SLACK = timedelta(milliseconds=1)
+
+
+@pytest.mark.anyio
+class WindowConformance(BackendFixtures):
+    """What `StateStore.take` promises."""
+
+    async def test_as_many_as_the_limit_are_admitted(
+        self, store: StateStore, key: StateKey
+    ) -> None:
+        taken = [await store.take(key, 3, HOUR) for _ in range(5)]
+        assert [one.admitted for one in taken] == [True, True, True, False, False]
+
+    async def test_of_many_at_once_as_many_as_the_limit_are_admitted(
+        self, store: StateStore, key: StateKey
+    ) -> None:
+        taken = await together(store.take(key, 10, HOUR) for _ in range(50))
+        assert sum(one.admitted for one in taken) == 10
+        assert await store.get(key) == "10"
+
+    async def test_the_count_can_be_got(self, store: StateStore, key: StateKey) -> None:
+        for _ in range(4):
+            await store.take(key, 2, HOUR)
+        assert await store.get(key) == "2"
+
+    async def test_the_first_one_opens_the_window(
+        self, store: StateStore, key: StateKey, pass_time: PassTime, moment: timedelta
+    ) -> None:
+        first = await store.take(key, 2, 3 * moment)
+        await pass_time(moment)
+        second = await store.take(key, 2, 3 * moment)
+
+        assert 2 * moment < first.remaining <= 3 * moment
+        assert timedelta(0) < second.remaining <= 2 * moment + SLACK
+
+    async def test_the_refused_are_told_when_and_extend_nothing(
+        self, store: StateStore, key: StateKey, pass_time: PassTime, moment: timedelta
+    ) -> None:
+        await store.take(key, 1, 2 * moment)
+        await pass_time(moment)
+        refused = await store.take(key, 1, 2 * moment)
+        assert not refused.admitted
+        assert timedelta(0) < refused.remaining <= moment + SLACK
+
+        await pass_time(refused.remaining)
+        assert (await store.take(key, 1, 2 * moment)).admitted
+
+    async def test_a_closed_window_is_forgotten(
+        self, store: StateStore, key: StateKey, pass_time: PassTime, moment: timedelta
+    ) -> None:
+        await store.take(key, 1, moment)
+        await pass_time(moment)
+        assert await store.get(key) is None
+        again = await store.take(key, 1, HOUR)
+        assert again.admitted
+        assert HOUR - moment < again.remaining <= HOUR
+
+    async def test_a_limit_of_zero_asks_and_counts_nothing(
+        self, store: StateStore, key: StateKey
+    ) -> None:
+        asked = await store.take(key, 0, HOUR)
+        assert not asked.admitted
+        assert asked.remaining == HOUR
+        assert await store.get(key) is None
+
+        await store.take(key, 1, timedelta(minutes=1))
+        asked = await store.take(key, 0, HOUR)
+        assert not asked.admitted
+        assert timedelta(seconds=30) < asked.remaining <= timedelta(minutes=1)
+        assert await store.get(key) == "1"
+
+    async def test_a_raised_limit_has_room_again(self, store: StateStore, key: StateKey) -> None:
+        await store.take(key, 1, HOUR)
+        assert not (await store.take(key, 1, HOUR)).admitted
+        assert (await store.take(key, 2, HOUR)).admitted
+
+    async def test_what_was_counted_can_be_given_back(
+        self, store: StateStore, key: StateKey
+    ) -> None:
+        taken = await store.take(key, 1, HOUR)
+        await store.increment(key, -1, ttl=taken.remaining)
+        assert (await store.take(key, 1, HOUR)).admitted
+
+    async def test_a_text_is_no_window(self, store: StateStore, key: StateKey) -> None:
+        await store.set(key, "many", ttl=HOUR)
+        with pytest.raises(StateSerializationError):
+            await store.take(key, 1, HOUR)
