@@ -1,0 +1,99 @@
+"""What must not be written down is blotted out before a payload is kept."""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+from attrs import Factory, field, frozen
+
+PLACEHOLDER: Final = "[REDACTED]"
+
+_ATOMS: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def _lowered(fields: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in fields)
+
+
+@frozen
+class Redaction:
+    """Replaces the values of named members, whatever they are, by a placeholder.
+
+    A name is compared without regard to case with each member's name, at any depth, and with
+    its path: the names from the root down to it, joined by dots. Lists add nothing to a path:
+    `card.number` finds the number in `{"card": [{"number": …}]}`, but not in
+    `{"order": {"card": {"number": …}}}`. A payload that is no object or list stays as it is.
+
+    Attributes:
+        fields: The names and paths; kept in lower case.
+        placeholder: What stands in place of a value.
+    """
+
+    fields: frozenset[str] = field(converter=_lowered)
+    placeholder: str = PLACEHOLDER
+    _has_paths: bool = field(
+        default=Factory(lambda self: any("." in name for name in self.fields), takes_self=True),
+        init=False,
+        eq=False,
+        repr=False,
+    )
+
+    def apply(self, payload: Any) -> Any:
+        """Return `payload` with the named values replaced; if there are none, `payload` itself.
+
+        What was given is not changed, and may be nested to any depth. A value that JSON has no
+        form for is replaced too, as nobody can tell what is in it.
+        """
+        fields, placeholder, has_paths = self.fields, self.placeholder, self._has_paths
+        changed = False
+        whole = [payload]
+        # Objects and lists still to be gone through, each a copy of our own, with the path to it.
+        stack: list[tuple[Any, str]] = [(whole, "")]
+        while stack:
+            container, path = stack.pop()
+            in_object = container.__class__ is dict
+            inner_path = path
+            members: Any = container.items() if in_object else enumerate(container)
+            for key, value in members:
+                if in_object:
+                    name = key.lower() if key.__class__ is str else _name(key)
+                    if name in fields or (has_paths and path + name in fields):
+                        container[key] = placeholder
+                        changed = True
+                        continue
+                    if has_paths:
+                        inner_path = f"{path}{name}."
+                if value.__class__ in _ATOMS:
+                    continue
+                try:
+                    inner = _copied(value)
+                except _UNREADABLE:
+                    container[key] = placeholder
+                    changed = True
+                    continue
+                if inner is not None:
+                    container[key] = inner
+                    stack.append((inner, inner_path))
+        return whole[0] if changed else payload
+
+
+_UNREADABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
+
+
+def _copied(value: Any) -> Any:
+    """Return a shallow copy of `value` as a dict or a list; None if it is neither of them."""
+    copy = _COPIES.get(value.__class__)
+    if copy is None:
+        # Seldom: what came over the wire has only types that are known here.
+        value = msgspec.to_builtins(value, str_keys=True)
+        copy = _COPIES.get(value.__class__)
+    return None if copy is None else copy(value)
+
+
+_COPIES: Final[dict[type, Callable[[Any], Any]]] = {dict: dict, list: list, tuple: list}
+
+
+def _name(key: Any) -> str:
+    """Return how JSON writes `key`, in lower case."""
+    return str(key.value if isinstance(key, Enum) else key).lower()

@@ -1,0 +1,15 @@
+"""For the tests of audit stores and of what uses them: a conformance suite, records, stores."""
+
+from acteon.audit.testing.conformance import AuditStoreConformance
+from acteon.audit.testing.records import NOON, make_record, queries, records
+from acteon.audit.testing.stores import PlainAuditStore, UnreliableAuditStore
+
+__all__ = [
+    "NOON",
+    "AuditStoreConformance",
+    "PlainAuditStore",
+    "UnreliableAuditStore",
+    "make_record",
+    "queries",
+    "records",
+]

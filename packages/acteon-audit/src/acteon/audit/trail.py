@@ -1,0 +1,173 @@
+"""The audit trail as a gateway uses it: what to keep of a dispatch, and where it goes."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+from acteon.audit.errors import AuditError
+from acteon.audit.query import AuditPage, AuditQuery, Scope
+from acteon.audit.record import AuditRecord
+from acteon.audit.settings import AuditSettings
+from acteon.audit.store import AuditStore
+from acteon.audit.writer import AuditWriter
+from acteon.core import SYSTEM_CLOCK, Clock, InvalidError, encode_json
+
+log = logging.getLogger(__name__)
+
+UNENCODABLE: Final = b'"[UNENCODABLE]"'
+"""Kept in place of a payload that JSON has no form for, or that is nested too deep."""
+
+
+class AuditTrail:
+    """Records dispatches and answers questions about them.
+
+    Entering the trail starts its writer and the regular removal of expired records; leaving it
+    writes what is queued, so leave it under a time limit. The store is its opener's to close.
+
+    Args:
+        store: Where the records are kept.
+        settings: What is kept, and how it gets there.
+        clock: Measures the pauses.
+        chance: Gives numbers from 0 to 1 that keep the nodes of a fleet from cleaning up at
+            the same moment.
+    """
+
+    def __init__(
+        self,
+        store: AuditStore,
+        settings: AuditSettings | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._settings = settings or AuditSettings()
+        self._clock = clock
+        self._chance = chance
+        self._writer = AuditWriter(store, self._settings, clock=clock)
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._writer)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            cleaner = group.create_task(self._clean_up(), name="acteon-audit-clean-up")
+            stack.callback(cleaner.cancel)
+            self._open = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Not told of the error, which a task group would wrap into a group of its own.
+        await self._open.aclose()
+
+    @property
+    def queued(self) -> int:
+        """How many records are on their way into the store."""
+        return self._writer.queued
+
+    @property
+    def written(self) -> int:
+        """How many records the store has taken."""
+        return self._writer.written
+
+    @property
+    def dropped(self) -> int:
+        """How many records were given up."""
+        return self._writer.dropped
+
+    @property
+    def failed_writes(self) -> int:
+        """How many writes have failed, those that later succeeded included."""
+        return self._writer.failed_writes
+
+    def payload(self, value: Any) -> bytes | None:
+        """Return what is kept of the payload `value`: redacted, as JSON; None if nothing is.
+
+        Never raises: `UNENCODABLE` stands for what cannot be encoded.
+        """
+        if not self._settings.store_payload:
+            return None
+        redaction = self._settings.redaction
+        try:
+            return encode_json(value if redaction is None else redaction.apply(value))
+        except InvalidError:
+            return UNENCODABLE
+
+    def expiry(self, dispatched_at: datetime) -> datetime | None:
+        """Return when the record of a dispatch expires; None: never, or after the year 9999."""
+        ttl = self._settings.ttl
+        try:
+            return None if ttl is None else dispatched_at + ttl
+        except OverflowError:
+            return None
+
+    async def record(self, record: AuditRecord) -> None:
+        """See to it that `record` is kept, as `AuditWriter.record` does."""
+        await self._writer.record(record)
+
+    async def get(self, record_id: str) -> AuditRecord | None:
+        """Return the record of that id, or None, what was recorded before included."""
+        await self._catch_up()
+        return await self._store.get(record_id)
+
+    async def latest(
+        self, action_id: str, *, scopes: tuple[Scope, ...] | None = None
+    ) -> AuditRecord | None:
+        """Return the newest record of that action that one of `scopes` covers (None: any)."""
+        await self._catch_up()
+        return await self._store.latest(action_id, scopes=scopes)
+
+    async def query(self, query: AuditQuery) -> AuditPage:
+        """Return the records that `query` asks for, what was recorded before included."""
+        await self._catch_up()
+        return await self._store.query(query)
+
+    async def flush(self) -> None:
+        """Return when all that was recorded before is written or dropped, or the store fails."""
+        await self._writer.flush()
+
+    async def ping(self) -> None:
+        """Return if the store answers; raise `AuditError` if it does not."""
+        await self._store.ping()
+
+    async def _catch_up(self) -> None:
+        """Write what is queued, for a reader; a slow store does not keep them from reading."""
+        try:
+            async with asyncio.timeout(self._settings.flush_limit.total_seconds()):
+                await self._writer.flush()
+        except TimeoutError:
+            log.warning(
+                "audit query may lack the newest records", extra={"acteon.queued": self.queued}
+            )
+
+    async def _clean_up(self) -> None:
+        """Remove expired records, for ever; the first time after one interval."""
+        interval = self._settings.cleanup_interval
+        while True:
+            await self._clock.sleep(interval * (0.9 + 0.2 * self._chance()))
+            try:
+                async with asyncio.timeout(interval.total_seconds()):
+                    removed = await self._store.clean_up(self._clock.now())
+            except Exception as error:  # It is tried again after the next interval.
+                known = isinstance(error, AuditError | TimeoutError)
+                log.warning(
+                    "audit clean-up failed",
+                    extra={"acteon.error": f"{type(error).__name__}: {error}"},
+                    exc_info=None if known else error,
+                )
+            else:
+                if removed:
+                    log.info(
+                        "audit clean-up removed expired records",
+                        extra={"acteon.removed": removed},
+                    )

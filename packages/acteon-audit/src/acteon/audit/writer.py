@@ -1,0 +1,265 @@
+"""The way of records into the store: queued, and written in batches by one task."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from itertools import islice
+from types import TracebackType
+from typing import Final, Self
+
+from acteon.audit.errors import AuditError
+from acteon.audit.record import AuditRecord
+from acteon.audit.settings import AuditSettings
+from acteon.audit.store import AuditStore
+from acteon.core import SYSTEM_CLOCK, Clock
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE: Final = timedelta(milliseconds=100)
+LONGEST_PAUSE: Final = timedelta(seconds=5)
+QUIET: Final = timedelta(seconds=10)
+"""Between two log lines on dropped records: they may be many."""
+
+
+class AuditWriter:
+    """Takes records off the hands of dispatches and brings them into a store.
+
+    Every record handed over is, at any moment, either `written`, `dropped` or `queued` (or its
+    caller still waits for room). A failing write is repeated with the same records, which
+    stores allow. Where a store can never keep a record, the others of its batch are kept.
+
+    Leaving the writer waits until the queue is empty: put that under a time limit. When the
+    limit strikes, what is left is dropped. One event loop, one thread.
+
+    Attributes:
+        written: How many records the store has taken.
+        dropped: How many were given up: no room, a store that failed too long or can never keep
+            them, or the end came first.
+        failed_writes: How many writes have failed.
+    """
+
+    def __init__(
+        self,
+        store: AuditStore,
+        settings: AuditSettings | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.written = 0
+        self.dropped = 0
+        self.failed_writes = 0
+        self._store = store
+        self._settings = settings or AuditSettings()
+        self._clock = clock
+        self._sync = self._settings.mode == "sync"
+        self._max_queue = self._settings.max_queue
+        self._batch_size = min(self._settings.batch_size, self._max_queue)
+        # A batch under way stays at the head until its end is known: so the bound is one on all
+        # that is not in the store, and nothing is lost with a cancelled write.
+        self._queue: deque[AuditRecord] = deque()
+        self._accepted = 0
+        self._wanted = 0  # somebody waits for so many of the accepted ones to be written
+        self._failing = False
+        self._closing = False
+        self._closed = False
+        self._wake = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+        self._reported = 0
+        self._reported_at = float("-inf")
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        self._group.create_task(self._run(), name="acteon-audit-writer")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closing = True
+        self._wake.set()
+        # Not told of the error, the group waits for the task instead of cancelling it.
+        await self._group.__aexit__(None, None, None)
+
+    @property
+    def queued(self) -> int:
+        """How many records have been handed over and are not yet written or dropped."""
+        return len(self._queue)
+
+    async def record(self, record: AuditRecord) -> None:
+        """See to it that `record` gets into the store; raise nothing if it does not.
+
+        In mode `batched` this returns at once unless the queue is full. In mode `sync` it
+        returns when the record is written, or when it is queued and the store is failing. A
+        caller that is cancelled while it waits for the store leaves the record in the queue;
+        one that is cancelled while it waits for room has it counted as dropped.
+        """
+        if self._is_full():
+            await self._wait_for_room()
+            if self._is_full():
+                self._drop(1, "no room in the queue")
+                return
+        self._queue.append(record)
+        self._accepted += 1
+        size = len(self._queue)
+        if size == 1 or size == self._batch_size:
+            self._wake.set()
+        if self._sync:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Return when all that was recorded before is written or dropped, or the store fails."""
+        target = self._accepted
+        self._wanted = target
+        self._wake.set()
+        while self._settled < target and not self._failing:
+            await self._progress.wait()
+
+    @property
+    def _settled(self) -> int:
+        return self._accepted - len(self._queue)
+
+    def _is_full(self) -> bool:
+        return self._closed or len(self._queue) >= self._max_queue
+
+    async def _wait_for_room(self) -> None:
+        if self._closed or self._settings.on_overflow == "drop":
+            return
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.block_for.total_seconds()):
+                    while self._is_full() and not self._closed:
+                        await self._progress.wait()
+        except asyncio.CancelledError:
+            self._drop(1, "its caller was cancelled while the queue was full")
+            raise
+
+    async def _run(self) -> None:
+        try:
+            while await self._something_to_write():
+                await self._linger()
+                await self._deliver(list(islice(self._queue, self._batch_size)))
+                # A store in memory never waits; the dispatches get their turn all the same.
+                await asyncio.sleep(0)
+        finally:
+            self._closed = True
+            if self._queue:
+                self._drop(len(self._queue), "not written before the end")
+                self._queue.clear()
+            self._move_on()
+            self._report("more were dropped since the last report")
+
+    async def _something_to_write(self) -> bool:
+        """Wait for records; return False if there are none and none will come."""
+        while not self._queue:
+            if self._closing:
+                return False
+            self._wake.clear()
+            await self._wake.wait()
+        return True
+
+    async def _linger(self) -> None:
+        """Let more records come for `flush_delay`, or until there is reason to write now."""
+        if not self._settings.flush_delay or self._is_due():
+            return
+        async with asyncio.TaskGroup() as group:
+            alarm = group.create_task(self._ring())
+            while not (alarm.done() or self._is_due()):
+                self._wake.clear()
+                await self._wake.wait()
+            alarm.cancel()
+
+    async def _ring(self) -> None:
+        await self._clock.sleep(self._settings.flush_delay)
+        self._wake.set()
+
+    def _is_due(self) -> bool:
+        return len(self._queue) >= self._batch_size or self._wanted > self._settled or self._closing
+
+    async def _deliver(self, records: Sequence[AuditRecord]) -> None:
+        """Write `records`, the head of the queue, or drop them; either way they leave it."""
+        error = await self._write_until_certain(records)
+        if error is None:
+            self.written += len(records)
+        elif _may_pass(error) or len(records) == 1:
+            self._drop(len(records), _text(error))
+            self._failing = False  # the next batch finds out for itself
+        else:
+            # One of them can never be kept: halving finds it in few writes.
+            middle = len(records) // 2
+            await self._deliver(records[:middle])
+            await self._deliver(records[middle:])
+            return
+        for _ in records:
+            self._queue.popleft()
+        self._move_on()
+
+    async def _write_until_certain(self, records: Sequence[AuditRecord]) -> Exception | None:
+        """Write `records`, again and again if that may help; return the last error, if any."""
+        deadline: float | None = None
+        pause = FIRST_PAUSE
+        while True:
+            error = await self._write(records)
+            self._failing = error is not None and _may_pass(error)
+            if error is None or not self._failing:
+                return error
+            self._move_on()
+            now = self._clock.monotonic()
+            if deadline is None:
+                deadline = now + self._settings.retry_for.total_seconds()
+            if now >= deadline:
+                return error
+            await self._clock.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _write(self, records: Sequence[AuditRecord]) -> Exception | None:
+        try:
+            async with asyncio.timeout(self._settings.write_limit.total_seconds()):
+                await self._store.write(records)
+        except Exception as error:  # Whatever one write ends in, others must follow.
+            self.failed_writes += 1
+            log.warning(
+                "audit write failed",
+                extra={"acteon.records": len(records), "acteon.error": _text(error)},
+                exc_info=None if isinstance(error, AuditError | TimeoutError) else error,
+            )
+            return error
+        return None
+
+    def _drop(self, count: int, reason: str) -> None:
+        self.dropped += count
+        if self._clock.monotonic() - self._reported_at >= QUIET.total_seconds():
+            self._report(reason)
+
+    def _report(self, reason: str) -> None:
+        if self.dropped > self._reported:
+            log.error(
+                "audit records dropped",
+                extra={
+                    "acteon.dropped": self.dropped - self._reported,
+                    "acteon.dropped_total": self.dropped,
+                    "acteon.reason": reason,
+                },
+            )
+            self._reported = self.dropped
+            self._reported_at = self._clock.monotonic()
+
+    def _move_on(self) -> None:
+        """Let all who wait for the queue to move look again."""
+        waited_for, self._progress = self._progress, asyncio.Event()
+        waited_for.set()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether the same write may succeed later."""
+    return isinstance(error, TimeoutError) or (isinstance(error, AuditError) and error.retryable)
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
