@@ -1,0 +1,151 @@
+"""Values that stand elsewhere: `${NAME}` in the environment, `${file:PATH}` in a file."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+MAX_FILE_BYTES: Final = 1024 * 1024
+HIDDEN: Final = "[hidden]"
+
+_UNLIKELY: Final = 4
+"""Texts of that length are not met by chance."""
+
+_REFERENCE = re.compile(r"\$\{(.*)\}", re.DOTALL)
+_INSIDE = re.compile(r"\$\{(?:file:[^}]*|[A-Za-z_][A-Za-z0-9_]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_NAME = re.compile(
+    r"passw(?:or)?d|passphrase|secret|token|credential|authorization|headers|dsn"
+    r"|(?:^|_)(?:key|url)$|api_?key",
+    re.IGNORECASE,
+)
+
+
+class TextValue(str):
+    """A text that is typed by what it is for: `"8080"` serves as a number where one is wanted."""
+
+    __slots__ = ()
+
+
+class Referenced(TextValue):
+    """What a reference stands for; never shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
+class UnresolvedError(Exception):
+    """A reference stands for nothing; the text says why and never shows a value."""
+
+
+@frozen(repr=False)
+class Secrets:
+    """The values that no text may show."""
+
+    _values: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, values: Iterable[str]) -> "Secrets":
+        """Return the secrets in `values`: they, and the passwords of those that are URLs."""
+        found: set[str] = set()
+        for value in values:
+            found.add(str(value))
+            password = url_password(value)
+            if password:
+                found.add(password)
+        return cls(frozenset(found - {""}))
+
+    def hide(self, text: str) -> str:
+        """Return `text` with every secret in it replaced by `[hidden]`."""
+        for value in sorted(self._values, key=len, reverse=True):
+            if len(value) >= _UNLIKELY:
+                text = text.replace(value, HIDDEN)
+            else:
+                # It stands in many a word; only where it stands alone it is the secret.
+                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text)
+        return text
+
+    def __repr__(self) -> str:
+        return f"Secrets({len(self._values)} {HIDDEN})"
+
+
+def named_like_a_secret(name: str) -> bool:
+    """Return whether a key of that name tends to hold a secret, or a URL with a password."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def url_password(text: str) -> str | None:
+    """Return the password in `text`, if it is a URL that has one."""
+    try:
+        return urlsplit(text).password
+    except ValueError:
+        return None
+
+
+def url_has_more(text: str) -> bool:
+    """Return whether `text` is more than scheme, host and port: an address alone may be told."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return True
+    return "@" in parts.netloc or parts.path.strip("/") != "" or parts.query != ""
+
+
+def has_reference_inside(text: str) -> bool:
+    """Return whether `text` holds, beside other things, what looks like a reference."""
+    return _REFERENCE.fullmatch(text) is None and _INSIDE.search(text) is not None
+
+
+def resolve(value: str, environ: Mapping[str, str], directory: Path) -> str:
+    """Return what `value` stands for if the whole of it is a reference, else `value`.
+
+    Args:
+        value: A text of the configuration.
+        environ: What `${NAME}` looks into.
+        directory: What the path of `${file:PATH}` is relative to.
+
+    Raises:
+        UnresolvedError: It stands for nothing.
+    """
+    match = _REFERENCE.fullmatch(value)
+    if match is None:
+        return value
+    inside = match[1]
+    if inside.startswith("file:"):
+        return _from_file(inside.removeprefix("file:"), directory)
+    if not _NAME.fullmatch(inside):
+        raise UnresolvedError("a reference is written ${NAME} or ${file:PATH}")
+    if inside not in environ:
+        raise UnresolvedError(f"the environment variable {inside} is not set")
+    if not environ[inside]:
+        raise UnresolvedError(f"the environment variable {inside} is empty")
+    return Referenced(environ[inside])
+
+
+def _from_file(name: str, directory: Path) -> Referenced:
+    path = directory / name
+    if not name:
+        raise UnresolvedError("a reference is written ${NAME} or ${file:PATH}")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UnresolvedError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise UnresolvedError(f"{path} is no name of a file") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise UnresolvedError(f"{path} has more than {MAX_FILE_BYTES} bytes")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnresolvedError(f"{path} is no UTF-8 text") from None
+    # Editors and `echo` end a file with a line end that is no part of the secret.
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise UnresolvedError(f"{path} is empty")
+    return Referenced(text)

@@ -1,0 +1,247 @@
+"""What `acteon.toml` says, as types: one class a section, with the defaults.
+
+A key is named like its attribute; that of a duration has `_seconds` behind it.
+"""
+
+from datetime import timedelta
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, Literal
+
+from attrs import field, frozen
+
+from acteon.gateway import OnStoreError, OnUnknown
+from acteon.rules import OnRuleError
+from acteon.server.config.checks import bare, between, filled, listenable, off, origins
+from acteon.server.config.references import Secrets
+
+PLUGIN: Final = "acteon.plugin"
+"""Metadata of the attributes that hold a plugin's own settings, and are no keys."""
+
+_INSTANT = timedelta(milliseconds=1)
+_SECOND = timedelta(seconds=1)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+_YEAR = timedelta(days=365)
+
+
+class Asgi(Enum):
+    """Which program speaks HTTP."""
+
+    AUTO = "auto"
+    """uvicorn with httptools if both are installed, else hypercorn."""
+    HYPERCORN = "hypercorn"
+    UVICORN = "uvicorn"
+
+
+class OnLimitError(Enum):
+    """What a rate limit does when the store cannot count."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@frozen(kw_only=True)
+class ServerSection:
+    """`[server]`: how the server listens.
+
+    Attributes:
+        host: Address or name to listen on.
+        port: Port to listen on; 0: any free one, which the log names.
+        shutdown_timeout: How long dispatches under way, and the audit trail, may take to end.
+        asgi: Which program speaks HTTP.
+        read_timeout: How long a request may take to arrive.
+        allow_anonymous: Whether everybody who reaches the server may use it, though it listens
+            beyond this machine and asks nobody who they are.
+        cors_allowed_origins: Pages that browsers let use the server; None: all.
+        max_batch: The most actions of one batch; None: as many as fit the body.
+        max_body_bytes: The most bytes of a request's body.
+    """
+
+    host: str = field(default="127.0.0.1", converter=bare, validator=listenable)
+    port: int = field(default=8080, validator=between(0, 65535))
+    shutdown_timeout: timedelta = field(
+        default=timedelta(seconds=30), validator=between(_INSTANT, _DAY)
+    )
+    asgi: Asgi = Asgi.AUTO
+    read_timeout: timedelta = field(
+        default=timedelta(seconds=30), validator=between(_INSTANT, _DAY)
+    )
+    allow_anonymous: bool = False
+    cors_allowed_origins: tuple[str, ...] | None = field(default=None, validator=origins)
+    max_batch: int | None = field(default=None, validator=between(1, 1_000_000))
+    max_body_bytes: int = field(default=2 * 1024 * 1024, validator=between(1, 1024**3))
+
+    @property
+    def beyond_loopback(self) -> bool:
+        """Whether other machines may reach what listens here."""
+        if self.host == "localhost":
+            return False
+        try:
+            return not ip_address(self.host).is_loopback
+        except ValueError:
+            return True  # A name that only the resolver knows.
+
+
+@frozen(kw_only=True)
+class StateSection:
+    """`[state]`: where locks, claims and counters are.
+
+    Attributes:
+        backend: A name of the entry-point group `acteon.state`.
+        settings: Of the `Config` of that plugin; None: its defaults.
+    """
+
+    backend: str = field(default="memory", validator=filled)
+    settings: object = field(default=None, repr=False, metadata={PLUGIN: True})
+
+
+@frozen(kw_only=True)
+class RedactSection:
+    """`[audit.redact]`: what the audit trail must not hold.
+
+    Attributes:
+        enabled: Whether payloads are redacted.
+        fields: Names, or dotted paths, of the members whose values are replaced.
+        placeholder: What they are replaced by.
+    """
+
+    enabled: bool = False
+    fields: tuple[str, ...] = ("password", "token", "api_key", "secret")
+    placeholder: str = "[REDACTED]"
+
+
+@frozen(kw_only=True)
+class AuditSection:
+    """`[audit]`: where it is recorded what happened.
+
+    Attributes:
+        enabled: Whether it is recorded.
+        backend: A name of the entry-point group `acteon.audit`.
+        ttl: How long records are kept; None (written 0): for ever.
+        cleanup_interval: Time between two removals of old records.
+        store_payload: Whether records hold the payloads.
+        mode: `sync` answers a dispatch when its record is written, `batched` before: records are
+            written together, a moment later.
+        max_queue: The most records that wait to be written.
+        on_overflow: Whether dispatches wait a little for room in a full queue, or their records
+            are dropped, and counted, at once.
+        redact: What the audit trail must not hold.
+        settings: Of the `Config` of that plugin; None: its defaults.
+    """
+
+    enabled: bool = False
+    backend: str = field(default="memory", validator=filled)
+    ttl: timedelta | None = field(
+        default=timedelta(days=30), validator=between(_SECOND, 100 * _YEAR)
+    )
+    cleanup_interval: timedelta = field(default=_HOUR, validator=between(_SECOND, _YEAR))
+    store_payload: bool = True
+    mode: Literal["batched", "sync"] = "batched"
+    max_queue: int = field(default=10_000, validator=between(1, 10_000_000))
+    on_overflow: Literal["block", "drop"] = "block"
+    redact: RedactSection = field(factory=RedactSection)
+    settings: object = field(default=None, repr=False, metadata={PLUGIN: True})
+
+
+@frozen(kw_only=True)
+class RulesSection:
+    """`[rules]`: where the rules are.
+
+    Attributes:
+        directory: The directory of the rule files; None: there are no rules.
+        strict: Whether what is otherwise a warning about a rule file refuses it.
+        on_error: What a rule that cannot be evaluated does to the action.
+        on_store_error: What a throttle does when the store cannot count.
+    """
+
+    directory: Path | None = None
+    strict: bool = False
+    on_error: OnRuleError = OnRuleError.FAIL
+    on_store_error: OnStoreError = OnStoreError.ALLOW
+
+
+@frozen(kw_only=True)
+class ExecutorSection:
+    """`[executor]`: how actions are delivered.
+
+    Attributes:
+        max_retries: Attempts after the first one.
+        timeout: The most that one attempt may take.
+        max_concurrent: Attempts under way at one time.
+        dlq_enabled: Whether actions that could not be delivered are kept as dead letters.
+        dlq_max: The most dead letters; beyond that the oldest go.
+        lock_wait: How long a dispatch waits for another one with its id or key.
+        lock_lease: How long a gateway that died keeps others waiting.
+        on_unknown: What becomes of a claim when nobody knows whether the action was delivered.
+    """
+
+    max_retries: int = field(default=3, validator=between(0, 100))
+    timeout: timedelta = field(default=timedelta(seconds=30), validator=between(_INSTANT, _DAY))
+    max_concurrent: int = field(default=100, validator=between(1, 100_000))
+    dlq_enabled: bool = False
+    dlq_max: int = field(default=10_000, validator=between(1, 10_000_000))
+    lock_wait: timedelta = field(
+        default=timedelta(seconds=5), validator=between(timedelta(0), _HOUR)
+    )
+    lock_lease: timedelta = field(default=timedelta(seconds=30), validator=between(_SECOND, _HOUR))
+    on_unknown: OnUnknown = OnUnknown.AUTO
+
+
+@frozen(kw_only=True)
+class AuthSection:
+    """`[auth]`: who may do what; it can be written down, but not enabled."""
+
+    enabled: bool = field(default=False, validator=off("authentication"))
+    config_path: Path = Path("auth.toml")
+    watch: bool = True
+
+
+@frozen(kw_only=True)
+class RateLimitSection:
+    """`[rate_limit]`: how much callers may ask for; it can be written down, but not enabled."""
+
+    enabled: bool = field(default=False, validator=off("rate limiting"))
+    config_path: Path = Path("ratelimit.toml")
+    on_error: OnLimitError = OnLimitError.ALLOW
+    batch_cost: Literal["request", "actions"] = "request"
+
+
+@frozen(kw_only=True)
+class ProviderSection:
+    """`[[providers]]`: one of those who can deliver.
+
+    Attributes:
+        name: What actions and rules call it.
+        type: A name of the entry-point group `acteon.providers`.
+        idempotent: Whether a call without an answer may be repeated; None: as the provider says.
+        settings: Of the `Config` of that plugin.
+    """
+
+    name: str = field(validator=filled)
+    type: str = field(validator=filled)
+    idempotent: bool | None = None
+    settings: object = field(default=None, repr=False, metadata={PLUGIN: True})
+
+
+@frozen(kw_only=True)
+class Config:
+    """All that can be configured.
+
+    Attributes:
+        providers: In the order of the file.
+        path: The file it comes from, if from any.
+        secrets: The values that no text may show.
+    """
+
+    server: ServerSection = field(factory=ServerSection)
+    state: StateSection = field(factory=StateSection)
+    audit: AuditSection = field(factory=AuditSection)
+    rules: RulesSection = field(factory=RulesSection)
+    executor: ExecutorSection = field(factory=ExecutorSection)
+    auth: AuthSection = field(factory=AuthSection)
+    rate_limit: RateLimitSection = field(factory=RateLimitSection)
+    providers: tuple[ProviderSection, ...] = ()
+    path: Path | None = None
+    secrets: Secrets = field(factory=Secrets)

@@ -1,0 +1,175 @@
+"""From a configuration to open things: the state store, the audit trail, providers, the gateway.
+
+Each goes on the stack of the caller, who closes it by closing the stack. What a plugin raises
+while it opens becomes a `ConfigError` of one line that shows no secret of the configuration.
+"""
+
+import logging
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from typing import TypeVar
+
+from acteon.audit import AuditPlugin, AuditSettings, AuditTrail, Redaction
+from acteon.core import (
+    AUDIT,
+    PROVIDERS,
+    STATE,
+    SYSTEM_CLOCK,
+    ActeonError,
+    Clock,
+    ConfigError,
+    load_plugin,
+)
+from acteon.executor import DeadLetterSink, ExecutorSettings, MemoryDeadLetters
+from acteon.gateway import Gateway, GatewaySettings
+from acteon.provider import Provider, ProviderPlugin, ProviderRegistry
+from acteon.server.config import AuditSection, Config
+from acteon.server.lines import one_line
+from acteon.state import StateBackend, StatePlugin
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+async def open_gateway(
+    stack: AsyncExitStack, config: Config, *, clock: Clock = SYSTEM_CLOCK
+) -> Gateway:
+    """Open all that `config` names, and the gateway over it.
+
+    Raises:
+        ConfigError: Something cannot be opened; what was open is closed with the stack.
+    """
+    gateway = Gateway(
+        state=await open_state(stack, config),
+        audit=await open_audit(stack, config, clock=clock),
+        providers=await open_providers(stack, config),
+        executor=executor_settings(config),
+        dead_letters=dead_letters(config),
+        rules_directory=config.rules.directory,
+        strict_rules=config.rules.strict,
+        settings=gateway_settings(config),
+        clock=clock,
+    )
+    return await stack.enter_async_context(gateway)
+
+
+async def open_state(stack: AsyncExitStack, config: Config) -> StateBackend:
+    """Open the state store that `[state]` names.
+
+    Raises:
+        ConfigError: It cannot be opened.
+    """
+    section = config.state
+    plugin = load_plugin(STATE, section.backend, StatePlugin)
+    with _explained(f"{section.backend} state backend", config):
+        settings = plugin.Config() if section.settings is None else section.settings
+        backend = await _entered(stack, plugin.open(settings))
+    log.info("state backend opened", extra={"acteon.backend": section.backend})
+    return backend
+
+
+async def open_audit(
+    stack: AsyncExitStack, config: Config, *, clock: Clock = SYSTEM_CLOCK
+) -> AuditTrail | None:
+    """Open the audit trail, if `[audit]` enables it.
+
+    Raises:
+        ConfigError: It cannot be opened.
+    """
+    section = config.audit
+    if not section.enabled:
+        return None
+    plugin = load_plugin(AUDIT, section.backend, AuditPlugin)
+    with _explained(f"audit {section.backend}", config):
+        settings = plugin.Config() if section.settings is None else section.settings
+        store = await _entered(stack, plugin.open(settings))
+    trail = AuditTrail(store, audit_settings(section), clock=clock)
+    await stack.enter_async_context(trail)
+    log.info("audit trail opened", extra={"acteon.backend": section.backend})
+    return trail
+
+
+async def open_providers(stack: AsyncExitStack, config: Config) -> ProviderRegistry:
+    """Open every provider of `[[providers]]`.
+
+    Raises:
+        ConfigError: One cannot be opened.
+    """
+    opened: dict[str, Provider] = {}
+    overruled: dict[str, bool] = {}
+    for section in config.providers:
+        plugin = load_plugin(PROVIDERS, section.type, ProviderPlugin)
+        with _explained(f"provider {section.name!r}", config):
+            settings = plugin.Config() if section.settings is None else section.settings
+            opened[section.name] = await _entered(stack, plugin.open(section.name, settings))
+        if section.idempotent is not None:
+            overruled[section.name] = section.idempotent
+        log.info(
+            "provider opened",
+            extra={"acteon.provider": section.name, "acteon.type": section.type},
+        )
+    return ProviderRegistry.of(opened, overruled)
+
+
+async def _entered(stack: AsyncExitStack, opening: AbstractAsyncContextManager[T]) -> T:
+    return await stack.enter_async_context(opening)
+
+
+@contextmanager
+def _explained(what: str, config: Config) -> Generator[None]:
+    """Raise whatever the block raises as a `ConfigError` about `what`, in one line."""
+    try:
+        yield
+    except ActeonError as error:
+        raise ConfigError(f"{what}: {_line(str(error), config)}") from error
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{what}: {_line(text, config)}") from error
+
+
+def _line(text: str, config: Config) -> str:
+    return one_line(" ".join(config.secrets.hide(text).split()))
+
+
+def gateway_settings(config: Config) -> GatewaySettings:
+    """Return what `[executor]` and `[rules]` say about the pipeline."""
+    return GatewaySettings(
+        lease=config.executor.lock_lease,
+        patience=config.executor.lock_wait,
+        on_unknown=config.executor.on_unknown,
+        on_rule_error=config.rules.on_error,
+        on_store_error=config.rules.on_store_error,
+    )
+
+
+def executor_settings(config: Config) -> ExecutorSettings:
+    """Return what `[executor]` says about attempts."""
+    section = config.executor
+    return ExecutorSettings(
+        max_retries=section.max_retries,
+        timeout=section.timeout,
+        max_concurrent=section.max_concurrent,
+    )
+
+
+def dead_letters(config: Config) -> DeadLetterSink | None:
+    """Return where dead letters go, if `[executor]` keeps them."""
+    section = config.executor
+    return MemoryDeadLetters(max_letters=section.dlq_max) if section.dlq_enabled else None
+
+
+def audit_settings(section: AuditSection) -> AuditSettings:
+    """Return what `[audit]` says about the trail."""
+    redact = section.redact
+    redaction = None
+    if redact.enabled and redact.fields:
+        redaction = Redaction(redact.fields, redact.placeholder)
+    return AuditSettings(
+        ttl=section.ttl,
+        store_payload=section.store_payload,
+        redaction=redaction,
+        mode=section.mode,
+        max_queue=section.max_queue,
+        on_overflow=section.on_overflow,
+        cleanup_interval=section.cleanup_interval,
+    )

@@ -1,0 +1,196 @@
+"""References to values elsewhere, and that no text shows what they stand for."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acteon.core import ConfigError
+from acteon.server.config import Config, Secrets, parse_config
+
+SECRET = "s3cr3t-Hunter2"
+
+
+@pytest.fixture(autouse=True)
+def acme() -> Iterator[None]:
+    """Somebody else's plugins, installed."""
+    place = str(Path(__file__).parent / "acme")
+    sys.path.insert(0, place)
+    try:
+        yield
+    finally:
+        sys.path.remove(place)
+
+
+def provider(keys: str, environ: dict[str, str] | None = None, directory: Path = Path()) -> Config:
+    text = f'[[providers]]\nname = "x"\ntype = "acme"\n{keys}'
+    return parse_config(text, environ=environ or {}, directory=directory)
+
+
+def refusal(keys: str, environ: dict[str, str] | None = None, directory: Path = Path()) -> str:
+    with pytest.raises(ConfigError) as caught:
+        provider(keys, environ, directory)
+    return str(caught.value)
+
+
+def test_a_variable_stands_for_a_whole_value() -> None:
+    settings: Any = provider('token = "${TOKEN}"', {"TOKEN": SECRET}).providers[0].settings
+    assert settings.token == SECRET
+    assert type(settings.token) is str
+
+
+def test_a_file_stands_for_a_whole_value_without_its_last_line_end(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(f"{SECRET}\r\n".encode())
+    for path in ("token", str(tmp_path / "token")):
+        settings: Any = provider(f'token = "${{file:{path}}}"', {}, tmp_path).providers[0].settings
+        assert settings.token == SECRET
+
+
+def test_references_are_typed_by_their_keys() -> None:
+    environ = {"PORT": "9000", "ORIGINS": "https://a.example,https://b.example", "ON": "true"}
+    text = """
+        [server]
+        port = "${PORT}"
+        cors_allowed_origins = "${ORIGINS}"
+        [audit]
+        enabled = "${ON}"
+        [audit.redact]
+        fields = ["${ON}"]
+    """
+    found = parse_config(text, environ=environ)
+    assert found.server.port == 9000
+    assert found.server.cors_allowed_origins == ("https://a.example", "https://b.example")
+    assert found.audit.enabled
+    assert found.audit.redact.fields == ("true",)
+
+
+def test_a_backend_may_be_a_reference() -> None:
+    text = '[state]\nbackend = "${WHICH}"\nurl = "acme://x"'
+    assert parse_config(text, environ={"WHICH": "acme"}).state.backend == "acme"
+
+
+def test_a_variable_may_hold_a_reference() -> None:
+    environ = {"ACTEON_SERVER_HOST": "${HOST}", "HOST": "::1"}
+    assert parse_config("", environ=environ).server.host == "::1"
+
+
+def test_a_key_that_the_environment_sets_needs_no_reference() -> None:
+    text = '[server]\nhost = "${HOST}"'
+    assert parse_config(text, environ={"ACTEON_SERVER_HOST": "::1"}).server.host == "::1"
+
+
+def test_part_of_a_value_is_no_reference_and_is_warned_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found = parse_config('[state]\nurl = "redis://:${PASSWORD}@h"', environ={"PASSWORD": SECRET})
+    assert found.state.backend == "memory"
+    assert "only where it is the whole value" in caplog.text
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("reference", "text"),
+    [
+        ("${TOKEN}", "the environment variable TOKEN is not set"),
+        ("${EMPTY}", "the environment variable EMPTY is empty"),
+        ("${}", "a reference is written ${NAME} or ${file:PATH}"),
+        ("${file:}", "a reference is written ${NAME} or ${file:PATH}"),
+        ("${env:TOKEN}", "a reference is written ${NAME} or ${file:PATH}"),
+        ("${file:/none/token}", "cannot read /none/token: No such file or directory"),
+        ("${file:/}", "cannot read /: Is a directory"),
+    ],
+)
+def test_a_reference_to_nothing_is_refused_with_its_place(reference: str, text: str) -> None:
+    assert refusal(f'token = "{reference}"', {"EMPTY": ""}) == (
+        f"acteon.toml: provider 'x': token: {text}"
+    )
+
+
+def test_a_file_must_be_a_text_of_some_size(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty").write_bytes(b"\n")
+    (tmp_path / "huge").write_bytes(b"x" * (1024 * 1024 + 1))
+    told = [
+        refusal(f'token = "${{file:{name}}}"', {}, tmp_path) for name in ("binary", "empty", "huge")
+    ]
+    assert told == [
+        f"acteon.toml: provider 'x': token: {tmp_path}/binary is no UTF-8 text",
+        f"acteon.toml: provider 'x': token: {tmp_path}/empty is empty",
+        f"acteon.toml: provider 'x': token: {tmp_path}/huge has more than 1048576 bytes",
+    ]
+
+
+def test_one_reference_to_nothing_is_one_line_whatever_is_wanted_there() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config('[server]\nport = "${PORT}"\nhost = "${HOST}"')
+    assert str(caught.value).splitlines() == [
+        "acteon.toml: [server] port: the environment variable PORT is not set",
+        "acteon.toml: [server] host: the environment variable HOST is not set",
+    ]
+
+
+def test_a_value_of_the_wrong_kind_is_not_shown_if_it_comes_from_a_reference() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config('[server]\nport = "${PORT}"', environ={"PORT": SECRET})
+    assert str(caught.value) == "acteon.toml: [server] port: wanted a whole number, found a text"
+
+
+def test_a_value_of_the_wrong_kind_is_not_shown_if_its_key_is_named_like_a_secrets() -> None:
+    assert refusal("token = 771177") == (
+        "acteon.toml: provider 'x': token: wanted a text, found a number"
+    )
+
+
+def test_a_validators_text_is_kept_unless_it_shows_a_piece_of_a_secret() -> None:
+    hidden = "acteon.toml: [state] url: its value (not shown here) is not accepted"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(f'[state]\nbackend = "acme"\nurl = "redis://:{SECRET}@h"')
+    assert str(caught.value) == hidden
+    assert refusal(f'token = "bad-{SECRET}"') == (
+        "acteon.toml: provider 'x': its value (not shown here) is not accepted"
+    )
+    assert refusal('token = "none"\nretries = 1') == (
+        "acteon.toml: provider 'x': 'retries' need a token"
+    )
+
+
+def test_nothing_that_is_configured_shows_in_a_representation() -> None:
+    text = f"""
+        [state]
+        backend = "acme"
+        url = "acme://user:{SECRET}@host"
+        [[providers]]
+        name = "a"
+        type = "acme"
+        token = "{SECRET}"
+        [[providers]]
+        name = "b"
+        type = "webhook"
+        url = "https://example.com/{SECRET}"
+        headers = {{ Authorization = "Bearer {SECRET}" }}
+    """
+    found = parse_config(text)
+    assert SECRET not in repr(found)
+    assert SECRET not in str(attrs_of(found))
+    assert (
+        found.secrets.hide(f"no answer from acme://user:{SECRET}@host") == "no answer from [hidden]"
+    )
+    assert found.secrets.hide(f"password {SECRET} refused") == "password [hidden] refused"
+
+
+def attrs_of(found: Config) -> list[object]:
+    return [found.state, found.state.settings, found.providers, found.secrets]
+
+
+@given(values=st.lists(st.text("abc123 /:@", min_size=4)), text=st.text("abc123 /:@"))
+def test_hidden_texts_hold_no_secret(values: list[str], text: str) -> None:
+    hidden = Secrets.of(values).hide(text + "".join(values))
+    assert not [value for value in values if value in hidden]
+
+
+def test_a_short_secret_is_hidden_where_it_stands_alone() -> None:
+    assert Secrets.of(["it"]).hide("it bit 'it'") == "[hidden] bit '[hidden]'"
