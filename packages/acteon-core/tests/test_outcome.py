@@ -42,6 +42,13 @@ CASES: list[tuple[ActionOutcome, str]] = [
 ]
 
 
+@pytest.mark.parametrize("body", [object(), {1: object()}, {"text": "\ud800"}])
+def test_an_answer_that_json_cannot_say_does_not_hide_that_there_was_one(body: object) -> None:
+    text = write_outcome(Executed(ProviderResponse(ResponseStatus.PARTIAL, body)))
+
+    assert text == (b'{"Executed":{"body":{"unencodable":true},"headers":{},"status":"partial"}}')
+
+
 @pytest.mark.parametrize(("outcome", "text"), CASES)
 def test_an_outcome_has_exactly_one_text(outcome: ActionOutcome, text: str) -> None:
     assert write_outcome(outcome).decode() == text

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def open_gateway(
     @asynccontextmanager
     async def open_one(
         rules: str = "", *, settings: GatewaySettings | None = None, **changes: Any
-    ) -> AsyncIterator[Gateway]:
+    ) -> AsyncGenerator[Gateway]:
         async with AsyncExitStack() as stack:
             if rules:
                 directory = tmp_path / "rules"

@@ -1,7 +1,7 @@
 """Loading, replacing and switching rules."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -157,7 +157,7 @@ async def test_an_unknown_rule_cannot_be_switched(open_gateway: OpenGateway) -> 
 @asynccontextmanager
 async def _two(
     open_gateway: OpenGateway, directory: Path
-) -> AsyncIterator[tuple[Gateway, Gateway]]:
+) -> AsyncGenerator[tuple[Gateway, Gateway]]:
     async with (
         open_gateway(rules_directory=directory) as one,
         open_gateway(rules_directory=directory) as other,

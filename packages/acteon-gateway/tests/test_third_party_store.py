@@ -22,7 +22,9 @@ from acteon.state import (
 @define(eq=False)
 class PlainStore(StateStore):
     clock: ManualClock
-    entries: dict[StateKey, tuple[str, float | None]] = field(factory=dict)
+    entries: dict[StateKey, tuple[str, float | None]] = field(
+        factory=dict[StateKey, tuple[str, float | None]]
+    )
 
     def _live(self, key: StateKey) -> tuple[str, float | None] | None:
         entry = self.entries.get(key)

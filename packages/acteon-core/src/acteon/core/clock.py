@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 
 class Clock(Protocol):
@@ -56,14 +56,12 @@ class ManualClock:
     """
 
     current: datetime = datetime(2025, 1, 1, tzinfo=UTC)
-    _start: datetime = field(init=False)
+    _start: datetime = field(
+        default=Factory(lambda clock: clock.current, takes_self=True), init=False
+    )
     _elapsed: float = field(default=0.0, init=False)
     _numbers: "itertools.count[int]" = field(factory=itertools.count, init=False)
     _sleepers: list[_Sleeper] = field(factory=list[_Sleeper], init=False)
-
-    @_start.default
-    def _started_at(self) -> datetime:
-        return self.current
 
     def now(self) -> datetime:
         return self.current

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
+from attrs import evolve
 
 from acteon.core.action import Action
 from acteon.core.errors import InvalidError, MalformedError
-from acteon.core.outcome import ActionOutcome
+from acteon.core.outcome import ActionOutcome, Executed, ProviderResponse, Rerouted
 
 T = TypeVar("T")
 
@@ -153,5 +154,16 @@ def read_actions(body: bytes) -> list[Action]:
 
 
 def write_outcome(outcome: ActionOutcome) -> bytes:
-    """Return `outcome` as JSON."""
-    return encode_json(outcome.as_json())
+    """Return `outcome` as JSON; a provider's answer that JSON cannot say is left out of it."""
+    try:
+        return encode_json(outcome.as_json())
+    except InvalidError:
+        # The action was delivered all the same, so this must not become an error.
+        return encode_json(_without_answer(outcome).as_json())
+
+
+def _without_answer(outcome: ActionOutcome) -> ActionOutcome:
+    if isinstance(outcome, Executed | Rerouted):
+        answer = ProviderResponse(outcome.response.status, {"unencodable": True})
+        return evolve(outcome, response=answer)
+    return outcome

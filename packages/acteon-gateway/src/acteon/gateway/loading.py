@@ -1,5 +1,6 @@
 """Loading the rules of a directory: all of its files, or none."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -84,7 +85,7 @@ class _Loading:
     def _frontend(self, extension: str) -> RuleFrontend:
         frontend = self.frontends.get(extension)
         if frontend is None:
-            frontend = load_plugin(RULES, extension, RuleFrontend)()
+            frontend = _made(load_plugin(RULES, extension, RuleFrontend))
             self.frontends[extension] = frontend
         return frontend
 
@@ -101,6 +102,11 @@ class _Loading:
                     message=f"not loaded: write its extension .{extension.lower()}", file=str(path)
                 )
             )
+
+
+def _made(frontend: Callable[[], RuleFrontend]) -> RuleFrontend:
+    """Return a frontend of a class that was loaded: never of the interface itself."""
+    return frontend()
 
 
 def _unreadable(message: str, file: str = "") -> Problem:

@@ -34,7 +34,7 @@ class ScriptedProvider:
     """
 
     idempotent: bool = False
-    answers: deque[Answer] = field(factory=deque[Answer], converter=deque[Answer])
+    answers: deque[Answer] = field(factory=deque[Answer])
     calls: list[Action] = field(factory=list[Action])
     gate: asyncio.Event = field(factory=asyncio.Event)
     waiting: int = 0

@@ -1,0 +1,187 @@
+"""Dispatches per second: in process, over HTTP, in batches, and a bare route beside them.
+
+Twenty rules, deduplication and audit are on; state and audit are in memory. Load comes from `wrk`
+(Debian's package), pinned to another core than the server. All figures of one run belong together:
+machines differ and are shared, ratios are what lasts.
+
+    nox -s bench
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from acteon.audit import AuditTrail
+from acteon.audit_memory import MemoryAuditStore
+from acteon.core import Action, ProviderResponse
+from acteon.gateway import Gateway
+from acteon.provider import FunctionProvider, ProviderRegistry
+from acteon.state_memory import memory_backend
+
+HERE = Path(__file__).parent
+SECONDS = 4
+DISPATCHES = 20_000
+BATCH = 100
+
+RULES = "rules:\n" + "".join(
+    f"  - {{name: r{number}, priority: {number}, condition:"
+    f" {{field: action.payload.kind, eq: kind-{number}}}, action: {{type: suppress}}}}\n"
+    for number in range(19)
+) + (
+    "  - {name: once, priority: 99, condition: {field: action.action_type, eq: send_email},"
+    " action: {type: deduplicate, ttl_seconds: 300}}\n"
+)
+
+ACTION: dict[str, Any] = {
+    "namespace": "notifications",
+    "tenant": "t1",
+    "provider": "null",
+    "action_type": "send_email",
+    "payload": {"to": "user@example.com", "subject": "hello", "kind": "other"},
+    "metadata": {"team": "growth"},
+}
+
+LUA = """\
+local part = string.format("%x", os.time()) .. tostring({}):sub(8)
+local count = 0
+request = function()
+  local items = {}
+  for i = 1, BATCH do
+    count = count + 1
+    items[i] = (TEMPLATE:gsub("@", part .. "-" .. count))
+  end
+  local body = items[1]
+  if BATCH > 1 then body = "[" .. table.concat(items, ",") .. "]" end
+  return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, body)
+end
+"""
+
+
+async def in_process(rules: Path) -> float:
+    """Return dispatches per second, one after the other, in this process."""
+
+    async def answer(_: Action) -> ProviderResponse:
+        return ProviderResponse(body={"ok": True})
+
+    providers = ProviderRegistry.of({"null": FunctionProvider(answer)})
+    async with (
+        AuditTrail(MemoryAuditStore()) as audit,
+        Gateway(
+            state=memory_backend(), providers=providers, audit=audit, rules_directory=rules
+        ) as gateway,
+    ):
+        actions = [Action(**ACTION, dedup_key=f"k{number}") for number in range(DISPATCHES)]
+        start = time.perf_counter()
+        for action in actions:
+            await gateway.dispatch(action)
+        return DISPATCHES / (time.perf_counter() - start)
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(*command: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server on the first core while the block runs."""
+    with subprocess.Popen(["taskset", "-c", "0", sys.executable, *command]) as server:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and server.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        try:
+            yield server
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load(port: int, pid: int, connections: int, *, batch: int = 1) -> tuple[float, float]:
+    """Return actions per second and the server's processor time for each, in µs."""
+    template = json.dumps({**ACTION, "id": "@", "dedup_key": "@"})
+    text = LUA.replace("TEMPLATE", json.dumps(template)).replace("BATCH", str(batch))
+    path = "/v1/dispatch" if batch == 1 else "/v1/dispatch/batch"
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(text)
+        script.flush()
+        before = cpu_seconds(pid)
+        result = subprocess.run(
+            ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s",
+             "-s", script.name, f"http://127.0.0.1:{port}{path}"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        used = cpu_seconds(pid) - before
+    found = re.search(r"(\d+) requests in", result.stdout)
+    if found is None or "Non-2xx" in result.stdout:
+        raise SystemExit(f"the load went wrong:\n{result.stdout}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)
+    assert rate is not None
+    return float(rate.group(1)) * batch, used / (int(found.group(1)) * batch) * 1e6
+
+
+def show(what: str, rate: float, cpu: float | None = None, bare: float | None = None) -> None:
+    """Print one row."""
+    cost = "" if cpu is None else f"{cpu:8.0f} µs"
+    ratio = "" if bare is None else f"{rate / bare:6.2f}"
+    print(f"{what:<34}{rate:>10,.0f}/s {cost:>12} {ratio:>8}", flush=True)
+
+
+def main() -> int:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rules = folder / "rules"
+        rules.mkdir()
+        (rules / "rules.yaml").write_text(RULES)
+        print(f"{'':<34}{'actions':>12} {'server CPU':>12} {'/ bare':>8}")
+        show("in process", asyncio.run(in_process(rules)))
+        if shutil.which("wrk") is None:
+            print("wrk is not installed (apt-get install wrk): no figures over HTTP")
+            return 1
+        port = free_port()
+        bare: dict[int, float] = {}
+        with running(str(HERE / "bare.py"), str(port), port=port) as server:
+            for connections in (1, 32):
+                bare[connections], cpu = load(port, server.pid, connections)
+                show(f"bare route, {connections} connections", bare[connections], cpu)
+        port = free_port()
+        config = folder / "acteon.toml"
+        config.write_text(
+            f'[server]\nport = {port}\n[audit]\nenabled = true\n[rules]\ndirectory = "{rules}"\n'
+        )
+        with running(str(HERE / "null_provider.py"), str(config), port=port) as server:
+            for connections in (1, 32):
+                rate, cpu = load(port, server.pid, connections)
+                show(f"dispatch, {connections} connections", rate, cpu, bare[connections])
+            rate, cpu = load(port, server.pid, 4, batch=BATCH)
+            show(f"batches of {BATCH}, 4 connections", rate, cpu, bare[32])
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                print("counters:", answer.read().decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
