@@ -47,7 +47,7 @@ rules:
 class Receiver(BaseHTTPRequestHandler):
     """Answers every call and keeps what it was sent."""
 
-    def do_POST(self) -> None:  # noqa: N802 - the name is the base class's
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         received.append(json.loads(body))
         answer = b'{"ticket": 17}'
@@ -117,7 +117,8 @@ def main() -> int:
             if not base:
                 print("the server did not start", file=sys.stderr)
                 return 1
-            threading.Thread(target=lambda: sys.stderr.write(server.stderr.read()), daemon=True).start()
+            rest = server.stderr
+            threading.Thread(target=lambda: sys.stderr.write(rest.read()), daemon=True).start()
             try:
                 check(base)
             finally:

@@ -100,7 +100,8 @@ def test_every_import_is_of_a_declared_dependency(package: Path) -> None:
     project = read(package)["project"]
     extras = project.get("optional-dependencies", {}).values()
     needs = [*project["dependencies"], *(need for extra in extras for need in extra)]
-    declared = {re.split(r"[^A-Za-z0-9._-]", need)[0] for need in needs} | {project["name"]}
+    declared = {canonical(re.split(r"[^A-Za-z0-9._-]", need)[0]) for need in needs}
+    declared.add(project["name"])
 
     assert imported_distributions(package / "src") - declared == set()
 
@@ -121,5 +122,10 @@ def imported_distributions(source: Path) -> set[str]:
         if first == "acteon":
             found.add("acteon-" + rest.split(".")[0].replace("_", "-"))
         elif first not in sys.stdlib_module_names:
-            found.update(owners[first][:1])
+            found.add(canonical(owners[first][0]))
     return found
+
+
+def canonical(name: str) -> str:
+    """Return the one spelling of a distribution's name that all its spellings share (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -21,6 +21,4 @@ async def dispatch(request: Request) -> Response:
 app = Starlette(routes=[Route("/v1/dispatch", dispatch, methods=["POST"])])
 
 if __name__ == "__main__":
-    uvicorn.run(
-        app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False
-    )
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)

@@ -1,7 +1,8 @@
 """Dispatches per second: in process, over HTTP, in batches, and a bare route beside them.
 
-Twenty rules, deduplication and audit are on; state and audit are in memory. Load comes from `wrk`
-(Debian's package), pinned to another core than the server. All figures of one run belong together:
+Twenty rules, deduplication and audit are on; state and audit are in memory; the provider is `log`
+with its log line switched off. Load comes from `wrk` (Debian's package), pinned to another core
+than the server. All figures of one run belong together:
 machines differ and are shared, ratios are what lasts.
 
     nox -s bench
@@ -35,13 +36,17 @@ SECONDS = 4
 DISPATCHES = 20_000
 BATCH = 100
 
-RULES = "rules:\n" + "".join(
-    f"  - {{name: r{number}, priority: {number}, condition:"
-    f" {{field: action.payload.kind, eq: kind-{number}}}, action: {{type: suppress}}}}\n"
-    for number in range(19)
-) + (
-    "  - {name: once, priority: 99, condition: {field: action.action_type, eq: send_email},"
-    " action: {type: deduplicate, ttl_seconds: 300}}\n"
+RULES = (
+    "rules:\n"
+    + "".join(
+        f"  - {{name: r{number}, priority: {number}, condition:"
+        f" {{field: action.payload.kind, eq: kind-{number}}}, action: {{type: suppress}}}}\n"
+        for number in range(19)
+    )
+    + (
+        "  - {name: once, priority: 99, condition: {field: action.action_type, eq: send_email},"
+        " action: {type: deduplicate, ttl_seconds: 300}}\n"
+    )
 )
 
 ACTION: dict[str, Any] = {
@@ -56,11 +61,12 @@ ACTION: dict[str, Any] = {
 LUA = """\
 local part = string.format("%x", os.time()) .. tostring({}):sub(8)
 local count = 0
+local template = TEMPLATE
 request = function()
   local items = {}
   for i = 1, BATCH do
     count = count + 1
-    items[i] = (TEMPLATE:gsub("@", part .. "-" .. count))
+    items[i] = (template:gsub("@", part .. "-" .. count))
   end
   local body = items[1]
   if BATCH > 1 then body = "[" .. table.concat(items, ",") .. "]" end
@@ -100,7 +106,10 @@ def free_port() -> int:
 @contextmanager
 def running(*command: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server on the first core while the block runs."""
-    with subprocess.Popen(["taskset", "-c", "0", sys.executable, *command]) as server:
+    environment = {**os.environ, "ACTEON_LOG": "error"}
+    with subprocess.Popen(
+        ["taskset", "-c", "0", sys.executable, *command], env=environment
+    ) as server:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and server.poll() is None:
             with socket.socket() as probe:
@@ -171,8 +180,9 @@ def main() -> int:
         config = folder / "acteon.toml"
         config.write_text(
             f'[server]\nport = {port}\n[audit]\nenabled = true\n[rules]\ndirectory = "{rules}"\n'
+            '[[providers]]\nname = "null"\ntype = "log"\n'
         )
-        with running(str(HERE / "null_provider.py"), str(config), port=port) as server:
+        with running("-m", "acteon.server", "-c", str(config), port=port) as server:
             for connections in (1, 32):
                 rate, cpu = load(port, server.pid, connections)
                 show(f"dispatch, {connections} connections", rate, cpu, bare[connections])

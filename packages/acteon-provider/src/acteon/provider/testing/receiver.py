@@ -153,6 +153,10 @@ class Receiver:
         traceback: TracebackType | None,
     ) -> None:
         self._listener.close()
+        # As when the process is killed: nobody is left who would answer or close in good order.
+        for connection in self._server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
         await self._server.shutdown(0)
         await self._listener.wait_closed()
 
