@@ -1,0 +1,119 @@
+"""The application: all routes of the API over one gateway."""
+
+from attrs import frozen
+from starlette.routing import Match, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from acteon.gateway import Gateway
+from acteon.server.config import ServerSection
+from acteon.server.http.answers import send_empty
+from acteon.server.http.audit import AuditEndpoints
+from acteon.server.http.auth import AuthEndpoints
+from acteon.server.http.bodies import BodyReader
+from acteon.server.http.cors import CorsPolicy
+from acteon.server.http.dispatch import BatchRoute, DispatchRoute
+from acteon.server.http.docs import DocsEndpoints
+from acteon.server.http.edge import HttpApp
+from acteon.server.http.health import HealthEndpoints
+from acteon.server.http.identity import Authenticate, anonymous
+from acteon.server.http.letters import DeadLetterEndpoints
+from acteon.server.http.prometheus import registry_of
+from acteon.server.http.routes import CALLER, Endpoint, RawRoute, answering, sent_path
+from acteon.server.http.rules import RuleEndpoints
+
+
+def create_app(
+    gateway: Gateway,
+    server: ServerSection | None = None,
+    *,
+    authenticate: Authenticate = anonymous,
+) -> HttpApp:
+    """Return the ASGI application that serves `gateway`, which is open as long as it is used.
+
+    Args:
+        gateway: What actions are handed to.
+        server: The limits of requests, and which pages may use the server; None: the defaults.
+        authenticate: Tells who sent a request to a route that not everybody may use.
+    """
+    settings = server or ServerSection()
+    bodies = BodyReader(settings)
+    dispatch = DispatchRoute(gateway, bodies)
+    batch = BatchRoute(gateway, bodies, settings.max_batch)
+    rules = RuleEndpoints(gateway, bodies)
+    audit = AuditEndpoints(gateway.audit)
+    letters = DeadLetterEndpoints(gateway.dead_letters)
+
+    def protected(path: str, method: str, endpoint: Endpoint) -> RawRoute:
+        return RawRoute(path, {method: answering(endpoint)}, authenticate)
+
+    routes = [
+        *_public_routes(gateway, bodies),
+        RawRoute("/v1/dispatch", {"POST": dispatch}, authenticate),
+        RawRoute("/v1/dispatch/batch", {"POST": batch}, authenticate),
+        protected("/v1/rules", "GET", rules.list_all),
+        protected("/v1/rules/reload", "POST", rules.reload),
+        protected("/v1/rules/{name}/enabled", "PUT", rules.set_enabled),
+        protected("/v1/audit", "GET", audit.query),
+        protected("/v1/audit/{action_id}", "GET", audit.latest),
+        protected("/v1/dlq/stats", "GET", letters.stats),
+        protected("/v1/dlq/drain", "POST", letters.drain),
+        protected("/v1/auth/logout", "POST", AuthEndpoints(bodies).logout),
+    ]
+    direct = Direct(
+        {b"/v1/dispatch": dispatch, b"/v1/dispatch/batch": batch},
+        Router(routes, redirect_slashes=False, default=_not_found),
+        authenticate,
+    )
+
+    def allowed(scope: Scope) -> str | None:
+        matching = (route.allowed for route in routes if route.matches(scope)[0] is Match.FULL)
+        return next(matching, None)
+
+    return HttpApp(direct, CorsPolicy(settings.cors_allowed_origins), allowed)
+
+
+def _public_routes(gateway: Gateway, bodies: BodyReader) -> list[RawRoute]:
+    health = HealthEndpoints(gateway, registry_of(gateway))
+    docs = DocsEndpoints()
+    reading = {
+        "/health": health.health,
+        "/ready": health.ready,
+        "/metrics": health.metrics,
+        "/metrics/prometheus": health.prometheus,
+        "/api-doc/openapi.json": docs.openapi,
+        "/swagger-ui": docs.to_index,
+        "/swagger-ui/": docs.index,
+        "/swagger-ui/{file}": docs.asset,
+    }
+    return [
+        *(RawRoute(path, {"GET": answering(endpoint)}) for path, endpoint in reading.items()),
+        RawRoute("/v1/auth/login", {"POST": answering(AuthEndpoints(bodies).login)}),
+    ]
+
+
+@frozen
+class Direct:
+    """Takes the two hottest requests past the router.
+
+    Attributes:
+        posts: What answers a POST to these paths.
+        router: Answers all others.
+        authenticate: Tells who asks.
+    """
+
+    posts: dict[bytes, ASGIApp]
+    router: Router
+    authenticate: Authenticate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self.posts.get(scope["raw_path"])
+        if route is None or scope["method"] != "POST":
+            scope["raw_path"] = sent_path(scope)
+            await self.router(scope, receive, send)
+            return
+        scope[CALLER] = await self.authenticate(scope)
+        await route(scope, receive, send)
+
+
+async def _not_found(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send_empty(send, 404)

@@ -1,0 +1,59 @@
+"""The endpoints that document the API: the OpenAPI document, and Swagger UI to read it with.
+
+All assets of the page are part of this package, so that it works without the internet.
+"""
+
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from attrs import define, field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from acteon.server.http.answers import encode, json_text
+from acteon.server.http.openapi import openapi_document
+
+
+@define(eq=False)
+class DocsEndpoints:
+    """What can be read about the API."""
+
+    _assets: StaticFiles = field(factory=lambda: StaticFiles(directory=_folder()), init=False)
+
+    async def openapi(self, _request: Request) -> Response:
+        """Answer `GET /api-doc/openapi.json`."""
+        return json_text(_document())
+
+    async def to_index(self, _request: Request) -> Response:
+        """Answer `GET /swagger-ui`."""
+        return RedirectResponse("/swagger-ui/", 303)
+
+    async def index(self, request: Request) -> Response:
+        """Answer `GET /swagger-ui/`."""
+        return await self._asset("index.html", request)
+
+    async def asset(self, request: Request) -> Response:
+        """Answer `GET /swagger-ui/{file}`."""
+        return await self._asset(request.path_params["file"], request)
+
+    async def _asset(self, name: str, request: Request) -> Response:
+        try:
+            response = await self._assets.get_response(name, request.scope)
+        except HTTPException:
+            return Response(status_code=404)
+        # They change with the package only; an hour is what one waits after an upgrade.
+        response.headers["cache-control"] = "public, max-age=3600"
+        return response
+
+
+def _folder() -> Path:
+    with as_file(files("acteon.server.http") / "swagger") as folder:
+        return folder
+
+
+@cache
+def _document() -> bytes:
+    return encode(openapi_document())

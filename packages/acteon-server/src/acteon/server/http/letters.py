@@ -1,0 +1,50 @@
+"""The endpoints on dead letters."""
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from acteon.executor import DeadLetter, DeadLetterSink
+from acteon.server.http.answers import json_answer
+from acteon.server.http.errors import RequestError
+from acteon.server.http.shapes import DlqDrainResponse, DlqEntry, DlqStatsResponse
+
+
+@frozen
+class DeadLetterEndpoints:
+    """What can be asked and done about dead letters."""
+
+    letters: DeadLetterSink | None
+
+    async def stats(self, _request: Request) -> Response:
+        """Answer `GET /v1/dlq/stats`."""
+        letters = self.letters
+        if letters is None:
+            return json_answer(DlqStatsResponse(enabled=False, count=0))
+        return json_answer(DlqStatsResponse(enabled=True, count=len(letters)))
+
+    async def drain(self, _request: Request) -> Response:
+        """Answer `POST /v1/dlq/drain`; any body is ignored."""
+        if self.letters is None:
+            raise RequestError(404, "dead-letter queue is not enabled")
+        entries = tuple(map(_entry, await self.letters.drain()))
+        return json_answer(DlqDrainResponse(entries=entries, count=len(entries)))
+
+
+def _entry(letter: DeadLetter) -> DlqEntry:
+    action = letter.action
+    return DlqEntry(
+        action_id=action.id,
+        namespace=action.namespace,
+        tenant=action.tenant,
+        provider=action.provider,
+        action_type=action.action_type,
+        error=letter.error,
+        code=letter.code,
+        attempts=letter.attempts,
+        timestamp=int(letter.timestamp.timestamp()),
+        payload=action.payload,
+        metadata=action.metadata,
+        dedup_key=action.dedup_key,
+        created_at=action.created_text,
+    )

@@ -1,0 +1,205 @@
+"""What requests and answers say: the classes that decode them, encode them and document them."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+
+@frozen(kw_only=True)
+class ErrorResponse:
+    """Why a request was not answered as asked.
+
+    Attributes:
+        error: What is wrong, for people.
+        code: What kind of failure it is, in capitals.
+        message: The same as `error`.
+        retryable: Whether the same request may succeed later.
+    """
+
+    error: str
+    code: str
+    message: str
+    retryable: bool
+
+
+@frozen(kw_only=True)
+class MetricsResponse:
+    """What the gateway counted since this process started.
+
+    Attributes:
+        dispatched: Dispatches begun, those that ended in an error included.
+        executed: Actions that their own provider took.
+        deduplicated: Actions that had been delivered before.
+        suppressed: Actions that a rule held back.
+        rerouted: Actions that another provider took.
+        throttled: Actions for which a quota was used up.
+        failed: Actions that were not delivered.
+    """
+
+    dispatched: int
+    executed: int
+    deduplicated: int
+    suppressed: int
+    rerouted: int
+    throttled: int
+    failed: int
+
+
+@frozen
+class HealthResponse:
+    """The process is alive."""
+
+    status: Literal["ok"]
+    metrics: MetricsResponse
+
+
+@frozen(kw_only=True)
+class ReadyResponse:
+    """All that dispatches need is there.
+
+    Attributes:
+        checks: `ok` for each thing that was looked at.
+    """
+
+    status: Literal["ready"]
+    checks: Mapping[str, str]
+
+
+@frozen(kw_only=True)
+class NotReadyResponse(ErrorResponse):
+    """Something that dispatches need is missing.
+
+    Attributes:
+        checks: `ok`, or what is wrong, for each thing that was looked at.
+    """
+
+    checks: Mapping[str, str]
+
+
+@frozen(kw_only=True)
+class RuleSummary:
+    """A rule in force.
+
+    Attributes:
+        name: Its name.
+        priority: Rules are asked in ascending order of these.
+        enabled: Whether it is asked at all.
+        description: What its author says about it.
+    """
+
+    name: str
+    priority: int
+    enabled: bool
+    description: str | None
+
+
+@frozen
+class ReloadRequest:
+    """Which rules to load.
+
+    Attributes:
+        directory: A directory of the server, for this process alone; without one, the
+            configured directory is read again, by all processes that share the state store.
+    """
+
+    directory: str | None = None
+
+
+@frozen(kw_only=True)
+class ReloadResponse:
+    """The rules of the directory are in force.
+
+    Attributes:
+        reloaded: How many there are.
+        directory: Where they came from.
+        loaded: The same as `reloaded`.
+        errors: Always empty: if any file is bad, no rule changes and the answer is an error.
+    """
+
+    reloaded: int
+    directory: str
+    loaded: int
+    errors: tuple[str, ...] = ()
+
+
+@frozen
+class SetEnabledRequest:
+    """Whether a rule is to be asked."""
+
+    enabled: bool
+
+
+@frozen(kw_only=True)
+class SetEnabledResponse:
+    """The rule is switched."""
+
+    name: str
+    enabled: bool
+    status: Literal["enabled", "disabled"]
+
+
+@frozen
+class LoginRequest:
+    """Who wants a token."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@frozen
+class DlqStatsResponse:
+    """How many dead letters there are.
+
+    Attributes:
+        enabled: Whether they are kept at all.
+        count: How many there are.
+    """
+
+    enabled: bool
+    count: int
+
+
+@frozen(kw_only=True)
+class DlqEntry:
+    """An action that could not be delivered, in full, so that it can be sent again.
+
+    Attributes:
+        action_id: The action's `id`.
+        namespace: Of the action, like the next three.
+        error: Why the last attempt failed.
+        code: What kind of failure that was.
+        attempts: How many attempts were made.
+        timestamp: When it was given up, in Unix seconds.
+        payload: As the provider was to have it.
+        metadata: The action's.
+        dedup_key: The action's.
+        created_at: The action's.
+    """
+
+    action_id: str
+    namespace: str
+    tenant: str
+    provider: str
+    action_type: str
+    error: str
+    code: str
+    attempts: int
+    timestamp: int
+    payload: Any
+    metadata: Mapping[str, str]
+    dedup_key: str | None
+    created_at: str
+
+
+@frozen
+class DlqDrainResponse:
+    """The dead letters that were taken out, the oldest first.
+
+    Attributes:
+        entries: They; nobody else gets them.
+        count: How many they are.
+    """
+
+    entries: tuple[DlqEntry, ...]
+    count: int
