@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(*command: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def running(*command: str, port: int) -> Generator[subprocess.Popen[bytes]]:
     """Run a server on the first core while the block runs."""
     environment = {**os.environ, "ACTEON_LOG": "error"}
     with subprocess.Popen(

@@ -15,6 +15,7 @@ from acteon.audit import AuditTrail
 from acteon.audit_memory import MemoryAuditStore
 from acteon.executor import Backoff, ExecutorSettings, MemoryDeadLetters
 from acteon.gateway import Gateway, GatewaySettings
+from acteon.gateway.testing import until
 from acteon.provider import Provider, ProviderRegistry, WebhookConfig, WebhookPlugin
 from acteon.provider.testing import Receiver, answer, reset
 from acteon.server.config import Asgi
@@ -54,9 +55,7 @@ class Journey:
     async def settled(self) -> None:
         """Return when nothing is under way or held any more."""
         gateway = self.gateway
-        async with asyncio.timeout(10):
-            while gateway.in_flight or gateway.held:
-                await asyncio.sleep(0)
+        await until(lambda: not (gateway.in_flight or gateway.held))
 
 
 @pytest.fixture
@@ -212,9 +211,7 @@ async def test_a_receiver_that_is_killed_ends_in_a_dead_letter_and_leaks_nothing
                 "b0", "b1", "b2", "b3", "b4", "c",
             }  # fmt: skip
             assert drained["entries"][0]["payload"] == {"who": "oncall"}
-            async with asyncio.timeout(10):
-                while len(asyncio.all_tasks()) > tasks:
-                    await asyncio.sleep(0)
+            await until(lambda: len(asyncio.all_tasks()) <= tasks)
             again = (await way.dispatch(id="b0", dedup_key="b0")).json()
             assert again["Failed"]["code"] == "CONNECTION", "a failed one can be sent again"
 
@@ -240,9 +237,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(
         writer.transport.abort()
         gate.set()
         await way.settled()
-        async with asyncio.timeout(10):
-            while len(asyncio.all_tasks()) > tasks:
-                await asyncio.sleep(0)
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
         record = await way.get("/v1/audit/a1")
         again = (await way.dispatch(id="a2", dedup_key="k")).json()
         assert reader.at_eof() or reader.exception() is not None

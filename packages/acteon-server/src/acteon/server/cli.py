@@ -1,6 +1,5 @@
 """The command `acteon-server`."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -60,9 +59,9 @@ def run_server(path: Path | None, host: str | None, port: int | None) -> int:
         config = load_config(path, environ=os.environ, host=host, port=port)
         warn_about(config)
         # Help and mistakes in the configuration need not wait for the whole server's import.
-        from acteon.server.serve import serve
+        from acteon.server.serve import run
 
-        asyncio.run(serve(config))
+        run(config)
     except Exception as error:  # noqa: BLE001 - the outermost place: told in one line, whatever it is
         for line in _told(error):
             click.echo(f"error: {line}", err=True)
