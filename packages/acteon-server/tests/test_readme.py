@@ -6,6 +6,7 @@ import shlex
 import tomllib
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ BLOCKS: list[tuple[str, str]] = BLOCK.findall(README)
 
 def examples() -> Iterator[tuple[str, str]]:
     """Give each curl command with the JSON that is shown below it."""
-    for (language, text), (below, answer) in zip(BLOCKS, BLOCKS[1:], strict=False):
+    for (language, text), (below, answer) in pairwise(BLOCKS):
         if language == "sh" and text.startswith("curl"):
             assert below == "json", f"no answer is shown for {text}"
             yield text, answer
