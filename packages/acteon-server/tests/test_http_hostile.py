@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acteon.core import WireError, read_action, read_actions
-from acteon.server.config import ServerSection
-from acteon.server.testing import Api, OpenApi, exchange, parse_answer
+from acteon.server.config import Asgi, ServerSection
+from acteon.server.testing import Api, OpenApi, RunningServer, exchange, parse_answer
 
 A = (
     b'{"id":"a1","namespace":"n","tenant":"t","provider":"email","action_type":"x","payload":%s,'
@@ -157,6 +157,27 @@ async def test_a_body_that_does_not_come_is_not_waited_for(open_api: OpenApi) ->
     assert answer.status == 408
     said = answer.json()
     assert (said["code"], said["retryable"]) == ("REQUEST_TIMEOUT", True)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HT", b"GET /health HTTP/1.1\r\nx: 1\r\n"])
+async def test_a_head_that_does_not_come_is_not_waited_for(sent: bytes) -> None:
+    moment = timedelta(milliseconds=50)
+    async with RunningServer(Asgi.UVICORN, read_timeout=moment) as server:
+        with pytest.raises(ConnectionError, match="no answer but b''"):
+            await exchange(server.url, sent)
+
+
+async def test_a_head_may_come_in_pieces(open_api: OpenApi) -> None:
+    async with open_api() as api:
+        _, _, place = api.url.partition("://")
+        host, _, port = place.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for piece in ("GET /health", " HTTP/1.1\r\n", "host: x\r\n", "connection: close\r\n\r\n"):
+            writer.write(piece.encode())
+            await writer.drain()
+            await api.get("/health")  # So that it is read by itself.
+        assert parse_answer(await reader.read()).status == 200
+        writer.close()
 
 
 async def test_twenty_thousand_headers_are_no_server_error(open_api: OpenApi) -> None:

@@ -2,11 +2,15 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from acteon.audit import AuditPage, AuditQuery, AuditStorageError, AuditTrail
+from acteon.audit_memory import MemoryAuditStore
 from acteon.core import Caller
+from acteon.gateway import GatewaySettings
 from acteon.gateway.testing import ScriptedProvider, until
 from acteon.server.config import ServerSection
 from acteon.server.http import RequestError, create_app
@@ -251,6 +255,46 @@ async def test_a_body_is_not_wanted_for_draining(open_api: OpenApi) -> None:
     async with open_api() as api:
         answer = await api.send("POST", "/v1/dlq/drain", b"x" * 1000, content_type="text/plain")
     assert answer.status == 404
+
+
+async def test_who_meets_a_delivery_under_way_is_told_when_to_come_back(
+    open_api: OpenApi, email: ScriptedProvider
+) -> None:
+    email.gate.clear()
+    rules = "  - {name: once, condition: {all: []}, action: {type: deduplicate, ttl_seconds: 60}}\n"
+    first, second = ({**A, "id": name, "dedup_key": "k"} for name in ("a1", "a2"))
+    settings = GatewaySettings(patience=timedelta(0))
+    async with open_api(rules, settings=settings) as api, asyncio.TaskGroup() as group:
+        delivering = group.create_task(api.post("/v1/dispatch", first))
+        await email.called()
+        refused = await api.post("/v1/dispatch", second)
+        batch = await api.post("/v1/dispatch/batch", [second])
+        email.gate.set()
+        assert (await delivering).status == 200
+    assert refused.status == 503
+    assert int(refused.header("retry-after") or 0) >= 1
+    assert (refused.json()["code"], refused.json()["retryable"]) == ("IN_PROGRESS", True)
+    assert batch.status == 200
+    assert batch.json()[0]["code"] == "IN_PROGRESS"
+
+
+class AwayStore(MemoryAuditStore):
+    """An audit store that cannot be reached."""
+
+    async def query(self, query: AuditQuery) -> AuditPage:
+        raise AuditStorageError("it is away")
+
+
+async def test_an_audit_store_that_fails_is_an_error_and_not_ready(open_api: OpenApi) -> None:
+    async with open_api(audit=AuditTrail(AwayStore())) as api:
+        answer = await api.get("/v1/audit")
+        ready = await api.get("/ready")
+    assert answer.status == 500
+    assert answer.json()["error"] == "storage error: it is away"
+    assert (answer.json()["code"], answer.json()["retryable"]) == ("AUDIT_ERROR", True)
+    assert ready.status == 503
+    assert ready.json()["checks"]["audit"] == "storage error: it is away"
+    assert ready.json()["checks"]["state"] == "ok"
 
 
 class TestReload:

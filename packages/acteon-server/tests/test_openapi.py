@@ -12,7 +12,8 @@ import pytest
 from acteon.audit import AuditSettings, AuditTrail
 from acteon.audit_memory import MemoryAuditStore
 from acteon.core import Action
-from acteon.server.http.openapi import OPERATIONS, openapi_document
+from acteon.server.http.openapi import openapi_document
+from acteon.server.http.operations import OPERATIONS
 from acteon.server.testing import OpenApi
 
 DOCUMENT: dict[str, Any] = openapi_document()

@@ -49,6 +49,7 @@ async def serve(config: Config) -> None:
                 sockets,
                 asgi=server.asgi,
                 shutdown=shutdown,
+                read_timeout=server.read_timeout,
                 on_started=_announce,
             )
         finally:

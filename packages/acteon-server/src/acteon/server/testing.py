@@ -38,12 +38,14 @@ class RunningServer:
         asgi: Which server speaks HTTP.
         app: What answers requests.
         shutdown_timeout: How long requests under way may take when it is left.
+        read_timeout: How long the head of a request may take to arrive.
         url: Where it is reached, once it is entered.
     """
 
     asgi: Asgi = Asgi.AUTO
     app: HttpApp | None = None
     shutdown_timeout: timedelta = timedelta(seconds=5)
+    read_timeout: timedelta = timedelta(seconds=30)
     url: str = field(default="", init=False)
     _shutdown: Shutdown = field(init=False)
     _started: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -55,6 +57,8 @@ class RunningServer:
         self._owner = asyncio.create_task(self._own())
         self._owner.add_done_callback(lambda _: self._started.set())
         await self._started.wait()
+        if self._owner.done():
+            await self._owner  # Raises why it could not start.
         return self
 
     async def _own(self) -> None:
@@ -64,6 +68,7 @@ class RunningServer:
                 sockets,
                 asgi=self.asgi,
                 shutdown=self._shutdown,
+                read_timeout=self.read_timeout,
                 on_started=self._announce,
             )
 

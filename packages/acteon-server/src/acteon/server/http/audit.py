@@ -12,7 +12,7 @@ from acteon.server.http.answers import json_answer, json_text
 from acteon.server.http.errors import RequestError
 from acteon.server.http.queries import instant, integer, read_query
 
-TEXTS: Final = (
+FILTERS: Final = (
     "namespace",
     "tenant",
     "provider",
@@ -22,7 +22,7 @@ TEXTS: Final = (
     "matched_rule",
     "caller_id",
 )
-_KNOWN: Final = (*TEXTS, "from", "to", "limit", "offset")
+_KNOWN: Final = (*FILTERS, "from", "to", "limit", "offset")
 
 
 @frozen
@@ -34,7 +34,7 @@ class AuditEndpoints:
     async def query(self, request: Request) -> Response:
         """Answer `GET /v1/audit`."""
         given = read_query(request.scope, _KNOWN)
-        texts: dict[str, Any] = {name: given[name] for name in TEXTS if name in given}
+        texts: dict[str, Any] = {name: given[name] for name in FILTERS if name in given}
         query = AuditQuery(
             **texts,
             since=instant(given, "from"),

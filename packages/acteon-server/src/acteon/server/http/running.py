@@ -99,6 +99,7 @@ async def run_app(
     *,
     asgi: Asgi,
     shutdown: Shutdown,
+    read_timeout: timedelta,
     on_started: Callable[[str], None],
 ) -> None:
     """Serve `app` until `shutdown` is ordered and the requests under way have ended.
@@ -110,6 +111,7 @@ async def run_app(
         sockets: Where to listen; they are closed at the end.
         asgi: Which server to use.
         shutdown: When to stop.
+        read_timeout: How long the head of a request may take to arrive.
         on_started: Called with the URL of the first socket, when it listens.
     """
     serve = _serve_uvicorn if chosen_server(asgi) is Asgi.UVICORN else _serve_hypercorn
@@ -117,7 +119,7 @@ async def run_app(
         one.listen(BACKLOG)
     on_started(url_of(sockets[0]))
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(serve(app, sockets, shutdown))
+        serving = group.create_task(serve(app, sockets, shutdown, read_timeout))
         serving.add_done_callback(lambda _: shutdown.order())
         await shutdown.ordered()
         log.info("stopping", extra={"acteon.limit_seconds": shutdown.limit.total_seconds()})
@@ -132,9 +134,15 @@ async def run_app(
 
 
 async def _serve_uvicorn(
-    app: ASGIApp, sockets: Sequence[socket.socket], shutdown: Shutdown
+    app: ASGIApp, sockets: Sequence[socket.socket], shutdown: Shutdown, read_timeout: timedelta
 ) -> None:
     import uvicorn
+
+    http: type[asyncio.Protocol] | Literal["h11"] = "h11"
+    if find_spec("httptools"):
+        from acteon.server.http.fast import fast_protocol
+
+        http = fast_protocol(read_timeout)
 
     class Server(uvicorn.Server):
         async def on_tick(self, counter: int) -> bool:
@@ -143,7 +151,7 @@ async def _serve_uvicorn(
     _quiet("uvicorn")
     config = uvicorn.Config(
         app,
-        http="httptools" if find_spec("httptools") else "h11",
+        http=http,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -159,7 +167,7 @@ async def _serve_uvicorn(
 
 
 async def _serve_hypercorn(
-    app: ASGIApp, sockets: Sequence[socket.socket], shutdown: Shutdown
+    app: ASGIApp, sockets: Sequence[socket.socket], shutdown: Shutdown, read_timeout: timedelta
 ) -> None:
     from hypercorn import asyncio as hypercorn
     from hypercorn.config import Config
@@ -171,7 +179,8 @@ async def _serve_hypercorn(
     config.bind = [f"fd://{one.detach()}" for one in sockets]
     config.backlog = BACKLOG
     config.include_server_header = False
-    config.keep_alive_timeout = KEEP_ALIVE.total_seconds()
+    # It counts the time for a head to arrive as idle, and knows but one limit for both.
+    config.keep_alive_timeout = max(KEEP_ALIVE, read_timeout).total_seconds()
     config.keep_alive_max_requests = sys.maxsize
     # A bounded queue whose application has answered already would block the connection for ever.
     config.max_app_queue_size = 0

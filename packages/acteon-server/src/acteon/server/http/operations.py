@@ -1,0 +1,193 @@
+"""The operations of the API, as they are documented."""
+
+from typing import Any, Final
+
+from attrs import frozen
+
+from acteon.server.http.audit import FILTERS
+
+Json = dict[str, Any]
+
+REF: Final = "#/components/schemas/{name}"
+
+
+@frozen(kw_only=True)
+class Operation:
+    """What one method on one path does.
+
+    Attributes:
+        id: Its `operationId`.
+        answers: The schema of a successful answer.
+        takes: The schema of the request's body, if it has one.
+        optional_body: Whether that may be left out.
+        parameters: Those of path and query.
+        errors: The statuses of other answers.
+    """
+
+    path: str
+    method: str
+    id: str
+    tag: str
+    summary: str
+    answers: Json | None
+    takes: Json | None = None
+    optional_body: bool = False
+    parameters: tuple[Json, ...] = ()
+    errors: tuple[int, ...] = ()
+
+
+def ref(name: str) -> Json:
+    """Return a reference to the schema `name`."""
+    return {"$ref": REF.format(name=name)}
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def _parameter(name: str, where: str, schema: Json, text: str) -> Json:
+    described = {"name": name, "in": where, "schema": schema, "description": text}
+    return {**described, "required": where == "path"}
+
+
+TEXT: Final[Json] = {"type": "string"}
+_INSTANT: Final[Json] = {"type": "string", "format": "date-time"}
+_COUNT: Final[Json] = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
+_DRY_RUN: Final = _parameter(
+    "dry_run", "query", {"type": "boolean", "default": False}, "Tell what would happen; do nothing"
+)
+_FILTERS: Final = (
+    *(_parameter(name, "query", TEXT, f"Only records with this `{name}`") for name in FILTERS),
+    _parameter("from", "query", _INSTANT, "Only records dispatched then or later"),
+    _parameter("to", "query", _INSTANT, "Only records dispatched then or earlier"),
+    _parameter("limit", "query", {**_COUNT, "default": 50}, "At most so many, 1 to 1000"),
+    _parameter("offset", "query", {**_COUNT, "default": 0}, "Leave out so many first"),
+)
+_BODY_ERRORS: Final = (400, 408, 413, 415, 422)
+
+OPERATIONS: Final = (
+    Operation(
+        path="/health",
+        method="get",
+        id="health",
+        tag="Health",
+        summary="Health check",
+        answers=ref("HealthResponse"),
+    ),
+    Operation(
+        path="/ready",
+        method="get",
+        id="ready",
+        tag="Health",
+        summary="Readiness check",
+        answers=ref("ReadyResponse"),
+        errors=(503,),
+    ),
+    Operation(
+        path="/metrics",
+        method="get",
+        id="metrics",
+        tag="Health",
+        summary="Gateway metrics",
+        answers=ref("MetricsResponse"),
+    ),
+    Operation(
+        path="/metrics/prometheus",
+        method="get",
+        id="metrics_prometheus",
+        tag="Health",
+        summary="Gateway metrics for Prometheus",
+        answers=None,
+    ),
+    Operation(
+        path="/v1/dispatch",
+        method="post",
+        id="dispatch",
+        tag="Dispatch",
+        summary="Dispatch action",
+        answers={"anyOf": [ref("ActionOutcome"), ref("DryRunOutcome")]},
+        takes=ref("Action"),
+        parameters=(_DRY_RUN,),
+        errors=(*_BODY_ERRORS, 500, 503),
+    ),
+    Operation(
+        path="/v1/dispatch/batch",
+        method="post",
+        id="dispatch_batch",
+        tag="Dispatch",
+        summary="Batch dispatch",
+        answers=_list(
+            {"anyOf": [ref("ActionOutcome"), ref("ErrorResponse"), ref("DryRunOutcome")]}
+        ),
+        takes=_list(ref("Action")),
+        parameters=(_DRY_RUN,),
+        errors=(*_BODY_ERRORS, 503),
+    ),
+    Operation(
+        path="/v1/rules",
+        method="get",
+        id="list_rules",
+        tag="Rules",
+        summary="List rules",
+        answers=_list(ref("RuleSummary")),
+    ),
+    Operation(
+        path="/v1/rules/reload",
+        method="post",
+        id="reload_rules",
+        tag="Rules",
+        summary="Reload rules",
+        answers=ref("ReloadResponse"),
+        takes=ref("ReloadRequest"),
+        optional_body=True,
+        errors=(*_BODY_ERRORS, 500),
+    ),
+    Operation(
+        path="/v1/rules/{name}/enabled",
+        method="put",
+        id="set_rule_enabled",
+        tag="Rules",
+        summary="Toggle rule",
+        answers=ref("SetEnabledResponse"),
+        takes=ref("SetEnabledRequest"),
+        parameters=(_parameter("name", "path", TEXT, "The rule's name"),),
+        errors=(404, *_BODY_ERRORS, 500),
+    ),
+    Operation(
+        path="/v1/audit",
+        method="get",
+        id="query_audit",
+        tag="Audit",
+        summary="Query audit records",
+        answers=ref("AuditPage"),
+        parameters=_FILTERS,
+        errors=(400, 404, 500),
+    ),
+    Operation(
+        path="/v1/audit/{action_id}",
+        method="get",
+        id="get_audit_by_action",
+        tag="Audit",
+        summary="Get audit record by action ID",
+        answers=ref("AuditRecord"),
+        parameters=(_parameter("action_id", "path", TEXT, "The action's `id`"),),
+        errors=(400, 404, 500),
+    ),
+    Operation(
+        path="/v1/dlq/stats",
+        method="get",
+        id="dlq_stats",
+        tag="DLQ",
+        summary="Get DLQ statistics",
+        answers=ref("DlqStatsResponse"),
+    ),
+    Operation(
+        path="/v1/dlq/drain",
+        method="post",
+        id="dlq_drain",
+        tag="DLQ",
+        summary="Drain DLQ entries",
+        answers=ref("DlqDrainResponse"),
+        errors=(404,),
+    ),
+)
