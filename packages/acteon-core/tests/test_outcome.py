@@ -42,11 +42,34 @@ CASES: list[tuple[ActionOutcome, str]] = [
 ]
 
 
-@pytest.mark.parametrize("body", [object(), {1: object()}, {"text": "\ud800"}])
-def test_an_answer_that_json_cannot_say_does_not_hide_that_there_was_one(body: object) -> None:
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (object(), '"[UNENCODABLE]"'),
+        ({1: [object(), "ok"]}, '{"1":["[UNENCODABLE]","ok"]}'),
+        ({"text\udfff": "\ud800"}, '{"text?":"?"}'),
+    ],
+)
+def test_an_answer_that_json_cannot_say_does_not_hide_that_there_was_one(
+    body: object, told: str
+) -> None:
     text = write_outcome(Executed(ProviderResponse(ResponseStatus.PARTIAL, body)))
 
-    assert text == (b'{"Executed":{"body":{"unencodable":true},"headers":{},"status":"partial"}}')
+    assert text.decode() == f'{{"Executed":{{"body":{told},"headers":{{}},"status":"partial"}}}}'
+
+
+def test_an_outcome_that_cannot_be_told_at_all_is_told_so() -> None:
+    body: list[object] = []
+    for _ in range(100_000):
+        body = [body]
+
+    assert write_outcome(Executed(ProviderResponse(body=body))) == b'"[UNENCODABLE]"'
+
+
+def test_a_failure_with_half_a_character_in_its_text_is_told() -> None:
+    failed = Failed(code="X", message="bad \ud800 text", retryable=False, attempts=1)
+
+    assert b'"message":"bad ? text"' in write_outcome(failed)
 
 
 @pytest.mark.parametrize(("outcome", "text"), CASES)

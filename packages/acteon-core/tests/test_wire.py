@@ -139,6 +139,20 @@ def test_what_ends_early_or_late_is_malformed(body: bytes) -> None:
         read_action(body)
 
 
+@pytest.mark.parametrize("rest", [b'"' + b'\\"' * 500_000, b'"' * 100_001, b'"\\'])
+def test_a_string_without_an_end_is_refused_at_once(rest: bytes) -> None:
+    with pytest.raises(MalformedError):
+        read_action(b"[" * 128 + rest)
+
+
+def test_a_long_number_beside_a_repeated_name_is_no_obstacle() -> None:
+    body = text(payload={"id": 1}).replace(
+        b'{"namespace"', b'{"skipped": %s, "namespace"' % (b"1" * 5000)
+    )
+
+    assert read_action(body).payload == {"id": 1}
+
+
 def test_brackets_in_texts_do_not_nest() -> None:
     assert read_action(text(payload="[{" * 500)).payload == "[{" * 500
     assert read_action(text(payload='\\"[' * 500)).payload == '\\"[' * 500

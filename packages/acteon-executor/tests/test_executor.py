@@ -24,6 +24,7 @@ from acteon.executor import (
     Executor,
     ExecutorSettings,
     MemoryDeadLetters,
+    Progress,
 )
 from acteon.provider import (
     ExecutionFailedError,
@@ -368,6 +369,10 @@ async def test_an_answer_at_the_last_moment_counts(action: Action) -> None:
         (ValueError("y" * 1000), "ValueError: " + "y" * 226),
         ({"status": "success"}, "the provider returned no ProviderResponse but dict"),
         (None, "the provider returned no ProviderResponse but NoneType"),
+        (
+            ProviderResponse("success"),  # type: ignore[arg-type]  # as somebody may write it
+            "the provider returned a ProviderResponse whose status is 'success'",
+        ),
     ],
 )
 async def test_whatever_else_a_provider_does_is_its_failure_of_unknown_end(
@@ -613,3 +618,56 @@ async def test_a_failure_leaves_nothing_to_the_garbage_collector(action: Action)
         assert raised[0]() is None
     finally:
         gc.enable()
+
+
+async def test_a_call_that_is_cancelled_leaves_its_end_in_doubt(action: Action) -> None:
+    progress = Progress()
+    provider = Scripted(forever)
+    call = asyncio.create_task(Executor().execute(registered(provider), action, progress))
+    await provider.called.wait()
+    call.cancel()
+    await asyncio.wait([call])
+
+    assert (progress.attempts, progress.in_doubt) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "in_doubt"), [("none", False), ("unknown", True)], ids=["certain", "unknown"]
+)
+async def test_cancelled_between_two_calls_it_is_known_what_the_first_did(
+    action: Action, clock: ManualClock, delivery: Literal["none", "unknown"], in_doubt: bool
+) -> None:
+    progress = Progress()
+    provider = Scripted(ProviderConnectionError("away", delivery=delivery), idempotent=True)
+    executor = Executor(clock=clock)
+    call = asyncio.create_task(executor.execute(registered(provider), action, progress))
+    await clock.advance(timedelta(0))
+    assert (provider.calls, clock.sleepers) == (1, 1)
+    call.cancel()
+    await asyncio.wait([call])
+
+    assert (progress.attempts, progress.in_doubt) == (1, in_doubt)
+
+
+async def test_cancelled_in_the_queue_nothing_is_in_doubt(action: Action) -> None:
+    executor = Executor(ExecutorSettings(max_concurrent=1))
+    first, progress = Scripted(forever), Progress()
+    running = asyncio.create_task(executor.execute(registered(first), action))
+    await first.called.wait()
+    queued = asyncio.create_task(executor.execute(scripted(SUCCESS), action, progress))
+    await asyncio.sleep(0)
+    queued.cancel()
+    running.cancel()
+    await asyncio.wait([queued, running])
+
+    assert (progress.attempts, progress.in_doubt) == (0, False)
+
+
+async def test_who_may_not_go_on_makes_no_further_call(action: Action, clock: ManualClock) -> None:
+    provider = Scripted(ProviderConnectionError("away"))
+    progress = Progress(give_up=lambda: provider.calls >= 2)
+    executor = Executor(clock=clock)
+    execution = await at_the_end(executor.execute(registered(provider), action, progress), clock)
+
+    assert (execution.attempts, provider.calls) == (2, 2)
+    assert execution.certainty is Certainty.NOT_DELIVERED

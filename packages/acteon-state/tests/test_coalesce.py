@@ -440,8 +440,65 @@ async def test_leaving_lets_nobody_wait_and_leaves_no_task(road: Road, clock: Ma
     assert under_way.result() == queued.result() == "connection error: the gateway is closing"
     assert trips.failed == 1
     assert asyncio.all_tasks() == before
+    assert await _failure(trips, begin("late")) == "connection error: the gateway is closing"
+    await trips.settle(settling(begin("later")))
+    assert trips.failed == 2
+
+
+async def test_trips_that_were_not_entered_are_a_mistake(road: Road) -> None:
     with pytest.raises(RuntimeError, match="entered"):
-        await trips.begin(begin("late"))
+        await Trips(road).begin(begin("early"))
+
+
+@define(eq=False)
+class OneBroken(Road):
+    """A state that cannot settle one lock, and can settle all others."""
+
+    broken: str = "broken"
+
+    async def settle(self, batch: Sequence[Settle]) -> Sequence[bool | StateError]:
+        self.settles.append([settle.token for settle in batch])
+        answers = await self.inner.settle(batch)
+        return [
+            StateBackendError("no") if settle.token == self.broken else answer
+            for settle, answer in zip(batch, answers, strict=True)
+        ]
+
+
+async def test_one_settle_that_fails_by_itself_holds_up_no_other(
+    plain: StateBackend, clock: ManualClock
+) -> None:
+    road = OneBroken(dispatch_state(plain))
+    road.begin_gate.set()
+    async with Trips(road, clock=clock) as trips:
+        for token in ("broken", *(str(number) for number in range(200))):
+            wanted = begin(token, claim=token)
+            assert (await trips.begin(wanted)).admitted
+            await trips.settle(evolve(settling(wanted), ending=Ending.DONE, ttl=HOUR))
+        await turns()
+        assert trips.pending == 1, "no time has passed"
+        await clock.advance(LEASE + timedelta(seconds=3))
+        await trips.flush()
+        assert (trips.failed, trips.stale) == (1, 0)
+        tries = [group for group in road.settles if "broken" in group]
+        assert 5 < len(tries) < 30
+
+
+async def test_a_renewal_that_comes_back_after_its_settle_is_forgotten(
+    trips: Trips, road: Road
+) -> None:
+    wanted = begin("a", claim="1")
+    await trips.begin(wanted)
+    road.begin_gate.clear()
+    renewal = asyncio.create_task(trips.begin(wanted))
+    await turns()
+    await trips.settle(settling(wanted))
+    road.begin_gate.set()
+    await renewal
+    await trips.flush()
+
+    assert trips.held == 0
+    assert await is_free(road.inner, wanted)
 
 
 async def test_flushing_nothing_returns_at_once(trips: Trips) -> None:

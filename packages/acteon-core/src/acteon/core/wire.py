@@ -7,21 +7,25 @@ twice, and nesting deeper than 127 levels. Unknown fields are ignored.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
-from attrs import evolve
 
 from acteon.core.action import Action
 from acteon.core.errors import InvalidError, MalformedError
-from acteon.core.outcome import ActionOutcome, Executed, ProviderResponse, Rerouted
+from acteon.core.outcome import ActionOutcome
 
 T = TypeVar("T")
 
 MAX_DEPTH = 127
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+UNENCODABLE = "[UNENCODABLE]"
+"""Stands for what JSON cannot say."""
+
+# A string that never ends counts as one, too: tried again at each of its quotes, one small body
+# would take hours.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _UNBRACKETED = re.compile(rb"[^\[\]{}]+")
 _ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
 _TOO_LARGE = ("Integer value out of range", "Number out of range")
@@ -97,7 +101,10 @@ class Reader(Generic[T]):
 
     def _check_duplicates(self, body: bytes) -> None:
         """Raise if a field is given twice in the outermost object or in one directly in a list."""
-        document: object = json.loads(body, object_pairs_hook=_Pairs)
+        # Only the keys matter; numbers may be longer than Python's own limit.
+        document: object = json.loads(
+            body, object_pairs_hook=_Pairs, parse_int=str, parse_float=str
+        )
         items = cast("list[object]", document) if type(document) is list else [document]
         for item in items:
             if isinstance(item, _Pairs):
@@ -154,16 +161,33 @@ def read_actions(body: bytes) -> list[Action]:
 
 
 def write_outcome(outcome: ActionOutcome) -> bytes:
-    """Return `outcome` as JSON; a provider's answer that JSON cannot say is left out of it."""
+    """Return `outcome` as JSON; never fails, see `encode_told`."""
+    return encode_told(outcome.as_json())
+
+
+def encode_told(value: Any) -> bytes:
+    """Return `value` as `encode_json` does; what JSON cannot say is replaced instead of refused.
+
+    For what others have made and must be told all the same, such as providers' answers and
+    errors: a delivery that took place must not look failed because of a text in its answer.
+    """
     try:
-        return encode_json(outcome.as_json())
+        return encode_json(value)
     except InvalidError:
-        # The action was delivered all the same, so this must not become an error.
-        return encode_json(_without_answer(outcome).as_json())
+        try:
+            return encode_json(_sayable(value))
+        except (InvalidError, RecursionError):
+            return encode_json(UNENCODABLE)
 
 
-def _without_answer(outcome: ActionOutcome) -> ActionOutcome:
-    if isinstance(outcome, Executed | Rerouted):
-        answer = ProviderResponse(outcome.response.status, {"unencodable": True})
-        return evolve(outcome, response=answer)
-    return outcome
+def _sayable(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        members = cast("Mapping[object, object]", value)
+        return {_sayable(str(name)): _sayable(member) for name, member in members.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(item) for item in cast("Sequence[object]", value)]
+    return UNENCODABLE

@@ -1,6 +1,6 @@
 """Calling providers: attempts, back-off, limits and dead letters."""
 
-from acteon.executor.execution import AttemptObserver, Certainty, Execution
+from acteon.executor.execution import AttemptObserver, Certainty, Execution, Progress
 from acteon.executor.executor import Executor
 from acteon.executor.letters import DeadLetter, DeadLetterSink, MemoryDeadLetters
 from acteon.executor.settings import Backoff, ExecutorSettings
@@ -15,4 +15,5 @@ __all__ = [
     "Executor",
     "ExecutorSettings",
     "MemoryDeadLetters",
+    "Progress",
 ]

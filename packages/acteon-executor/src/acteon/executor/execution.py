@@ -1,9 +1,10 @@
 """What came of calling a provider."""
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from acteon.core import Failed, ProviderResponse
 
@@ -34,6 +35,28 @@ class Execution:
     result: ProviderResponse | Failed
     certainty: Certainty
     attempts: int
+
+
+@define(eq=False)
+class Progress:
+    """How far a delivery has come; what is known of it if its caller is cancelled midway.
+
+    Attributes:
+        attempts: How many calls were made.
+        calling: Whether one is under way.
+        doubtful: Whether one that has ended may have delivered the action.
+        give_up: Asked before every call but the first: whether no other one is to be made.
+    """
+
+    attempts: int = 0
+    calling: bool = False
+    doubtful: bool = False
+    give_up: Callable[[], bool] = field(default=lambda: False, kw_only=True)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the action may have been delivered without anybody knowing."""
+        return self.calling or self.doubtful
 
 
 class AttemptObserver(Protocol):

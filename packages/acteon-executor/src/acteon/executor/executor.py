@@ -15,7 +15,7 @@ from acteon.core import (
     ProviderResponse,
     ResponseStatus,
 )
-from acteon.executor.execution import AttemptObserver, Certainty, Execution
+from acteon.executor.execution import AttemptObserver, Certainty, Execution, Progress
 from acteon.executor.letters import DeadLetter, DeadLetterSink
 from acteon.executor.settings import ExecutorSettings
 from acteon.provider import (
@@ -70,24 +70,26 @@ class Executor:
         self._permits = asyncio.Semaphore(self.settings.max_concurrent)
         self._seconds = self.settings.timeout.total_seconds()
 
-    async def execute(self, provider: RegisteredProvider, action: Action) -> Execution:
-        """Return what came of handing `action` to `provider`; raises nothing but cancellation."""
-        attempt = 0
-        doubtful = False
+    async def execute(
+        self, provider: RegisteredProvider, action: Action, progress: Progress | None = None
+    ) -> Execution:
+        """Return what came of handing `action` to `provider`; raises nothing but cancellation.
+
+        Args:
+            provider: Who delivers.
+            action: What is delivered.
+            progress: Is kept up to date while this runs, and may end the attempts.
+        """
+        progress = Progress() if progress is None else progress
         while True:
-            attempt += 1
             async with self._permits:
-                self.in_flight += 1
-                try:
-                    result = await self._attempt(provider, action)
-                finally:
-                    self.in_flight -= 1
+                result = await self._counted(provider, action, progress)
+            attempt = progress.attempts
             if isinstance(result, ProviderResponse):
-                return Execution(result, _certainty(result, doubtful), attempt)
-            doubtful = doubtful or result.delivery == "unknown"
+                return Execution(result, _certainty(result, progress.doubtful), attempt)
             pause = self._pause_after(attempt, provider, result)
             if pause is None:
-                return await self._given_up(provider, action, result, attempt, doubtful)
+                return await self._given_up(provider, action, result, progress)
             log.warning(
                 "provider failed, will retry",
                 extra={
@@ -98,6 +100,24 @@ class Executor:
                 },
             )
             await self.clock.sleep(pause)
+            if progress.give_up():
+                return await self._given_up(provider, action, result, progress)
+
+    async def _counted(
+        self, provider: RegisteredProvider, action: Action, progress: Progress
+    ) -> ProviderResponse | ProviderError:
+        progress.attempts += 1
+        progress.calling = True
+        self.in_flight += 1
+        try:
+            result = await self._attempt(provider, action)
+        finally:
+            self.in_flight -= 1
+        # Cancelled, it stays a call under way: nobody will know how it ended.
+        progress.calling = False
+        if isinstance(result, ProviderError) and result.delivery == "unknown":
+            progress.doubtful = True
+        return result
 
     async def _attempt(
         self, provider: RegisteredProvider, action: Action
@@ -176,9 +196,9 @@ class Executor:
         provider: RegisteredProvider,
         action: Action,
         error: ProviderError,
-        attempts: int,
-        doubtful: bool,
+        progress: Progress,
     ) -> Execution:
+        attempts, doubtful = progress.attempts, progress.doubtful
         failed = Failed(
             code=error.code,
             message=str(error),
@@ -232,9 +252,14 @@ def _certainty(response: ProviderResponse, doubtful: bool) -> Certainty:
 
 
 def _checked(result: object) -> ProviderResponse | ProviderError:
-    if isinstance(result, ProviderResponse):
+    if not isinstance(result, ProviderResponse):
+        found = f"no ProviderResponse but {type(result).__name__}"
+    elif not _is_status(result.status):
+        found = f"a ProviderResponse whose status is {result.status!r}"
+    else:
         return result
-    return ExecutionFailedError(
-        f"the provider returned no ProviderResponse but {type(result).__name__}",
-        delivery="unknown",
-    )
+    return ExecutionFailedError(f"the provider returned {found}", delivery="unknown")
+
+
+def _is_status(status: object) -> bool:
+    return isinstance(status, ResponseStatus)

@@ -40,12 +40,18 @@ class _Settling:
         patience: When, on the monotonic clock, trying again ends.
         certain: Whether the token should hold what is settled: it has been admitted, and no
             earlier trip may have settled it.
+        final: Whether the token holds nothing afterwards.
+        pause: How long it waits after the next failure of its own.
+        due: When, on the monotonic clock, it may be sent again.
     """
 
     wanted: Settle
     number: int
     patience: float
     certain: bool
+    final: bool
+    pause: timedelta = FIRST_PAUSE
+    due: float = 0.0
 
 
 class Trips:
@@ -91,17 +97,26 @@ class Trips:
         self._longest_lease = timedelta(0)
         self._empty = asyncio.Event()
         self._empty.set()
+        self._entered = False
         self._runner: asyncio.Task[None] | None = None
+        self._waker: asyncio.Task[None] | None = None
+        self._group: asyncio.TaskGroup | None = None
 
     @property
     def pending(self) -> int:
         """How many settles are queued or under way."""
         return len(self._settles)
 
+    @property
+    def held(self) -> int:
+        """How many tokens hold something, as far as is known here."""
+        return len(self._held)
+
     async def __aenter__(self) -> Self:
         if self._remote:
             # A task of its own holds the task group, so that it may be entered in one task (a
             # fixture, a lifespan) and left in another.
+            self._entered = True
             self._runner = asyncio.get_running_loop().create_task(self._run())
         return self
 
@@ -135,7 +150,8 @@ class Trips:
             if began.error is not None:
                 raise began.error
             return began
-        self._check_open()
+        if self._closed():
+            raise StateConnectionError("the gateway is closing")
         loop = asyncio.get_running_loop()
         item = _Beginning(begin, next(self._numbers), loop.create_future())
         self._longest_lease = max(self._longest_lease, begin.lease)
@@ -155,10 +171,12 @@ class Trips:
         again if need be, until the lease must be over.
         """
         if self._remote:
-            self._check_open()
             held = self._held.pop(settle.token, None)
+            if self._closed():
+                self._note(StateConnectionError("the gateway is closing"), certain=True)
+                return
             lease = self._longest_lease if held is None else held.lease
-            self._queue(settle, lease, certain=held is not None)
+            self._queue(settle, lease, certain=held is not None, final=True)
             return
         try:
             (answer,) = await self._state.settle((settle,))
@@ -171,13 +189,15 @@ class Trips:
         """Return when everything queued has been sent and answered, or given up."""
         await self._empty.wait()
 
-    def _check_open(self) -> None:
-        if self._runner is None or self._runner.done():
-            raise RuntimeError("these trips have not been entered, or are over")
+    def _closed(self) -> bool:
+        if not self._entered:
+            raise RuntimeError("these trips have not been entered")
+        return self._runner is None or self._runner.done()
 
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 group.create_task(self._run_begins())
                 group.create_task(self._run_settles())
         finally:
@@ -207,6 +227,8 @@ class Trips:
         return not self._settling.waits(item.number, wanted.lock, wanted.claim)
 
     def _may_settle(self, item: _Settling) -> bool:
+        if item.due > self._clock.monotonic():
+            return False
         # A renewal that is under way would take the lock again once it has been released.
         return not self._beginning.waits(item.number, item.wanted.token)
 
@@ -248,7 +270,7 @@ class Trips:
                 self._beginning.remove(item.number, item.wanted.token)
                 self._settles.wake()
                 self._note_empty()
-        elif item.answer.exception() is None and item.answer.result().admitted:
+        elif item.answer.exception() is not None or item.answer.result().admitted:
             # The answer came in the very turn in which the caller was cancelled.
             self._release(item)
 
@@ -266,23 +288,25 @@ class Trips:
             claim = wanted.claim if before.claim is None else None
         if lock is not None or claim is not None:
             settle = Settle(token=wanted.token, lock=lock, claim=claim)
-            self._queue(settle, wanted.lease, certain=False)
+            self._queue(settle, wanted.lease, certain=False, final=before is None)
 
-    def _queue(self, settle: Settle, lease: timedelta, *, certain: bool) -> None:
+    def _queue(self, settle: Settle, lease: timedelta, *, certain: bool, final: bool) -> None:
         patience = self._clock.monotonic() + lease.total_seconds()
-        item = _Settling(settle, next(self._numbers), patience, certain)
+        item = _Settling(settle, next(self._numbers), patience, certain, final)
         self._settling.add(item.number, settle.lock, settle.claim)
         self._empty.clear()
         self._settles.put(item)
 
     async def _send_settles(self, batch: Sequence[_Settling]) -> bool:
-        """Send one group; return False if some of it is to be sent again, after a pause."""
+        """Send one group; return False if the whole trip failed and is to be made again."""
         answers: Sequence[bool | StateError]
+        arrived = True
         try:
             answers = await self._state.settle([item.wanted for item in batch])
             _check_count(len(batch), len(answers))
         except StateError as error:
             answers = [error] * len(batch)
+            arrived = False
         except Exception as error:  # the outermost loop, as above
             log.exception("the state backend is broken")
             answers = [_broken(error)] * len(batch)
@@ -291,15 +315,34 @@ class Trips:
             if isinstance(answer, StateError) and self._worth_another(item, answer):
                 # The trip may have done its work and only the answer was lost.
                 item.certain = False
+                if arrived:
+                    # Its own failure: the others are not to wait for it.
+                    self._put_off(item)
                 again.append(item)
                 continue
+            if item.final:
+                # A renewal that was under way may have noted it once more.
+                self._held.pop(item.wanted.token, None)
             self._settling.remove(item.number, item.wanted.lock, item.wanted.claim)
             if answer is not True:
                 self._note(answer, certain=item.certain)
         self._settles.done(again=again)
         self._begins.wake()
         self._note_empty()
-        return not again
+        return arrived or not again
+
+    def _put_off(self, item: _Settling) -> None:
+        item.due = self._clock.monotonic() + item.pause.total_seconds()
+        item.pause = min(item.pause * 2, LONGEST_PAUSE)
+        if (self._waker is None or self._waker.done()) and self._group is not None:
+            self._waker = self._group.create_task(self._wake_when_due())
+
+    async def _wake_when_due(self) -> None:
+        """Let the settles that were put off leave when their time has come."""
+        while put_off := [item.due for item in self._settles if item.due]:
+            left = min(put_off) - self._clock.monotonic()
+            await self._clock.sleep(max(timedelta(seconds=left), FIRST_PAUSE))
+            self._settles.wake()
 
     def _worth_another(self, item: _Settling, error: StateError) -> bool:
         if not error.retryable or self._clock.monotonic() >= item.patience:

@@ -1,7 +1,7 @@
 """What waits for a trip: queues from which groups leave, and who has to wait for whom."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from attrs import define, field
@@ -49,6 +49,10 @@ class Lane(Generic[W]):
     def __len__(self) -> int:
         """Return how many are queued or under way."""
         return len(self._queue) + len(self._leaving)
+
+    def __iter__(self) -> Iterator[W]:
+        """Give those that are queued, in order."""
+        return iter(self._queue)
 
     def put(self, item: W) -> None:
         """Add `item` at the end of the queue."""
