@@ -1,9 +1,11 @@
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import define, evolve
 
 from acteon.audit import AuditSettings, AuditTrail
 from acteon.audit_memory import MemoryAuditStore
@@ -12,7 +14,15 @@ from acteon.executor import ExecutorSettings, MemoryDeadLetters
 from acteon.gateway import Gateway, GatewaySettings
 from acteon.gateway.testing import OpenGateway, ScriptedProvider
 from acteon.provider import ProviderRegistry
-from acteon.state import StateBackend
+from acteon.state import (
+    Began,
+    Begin,
+    DispatchState,
+    Settle,
+    StateBackend,
+    StateError,
+    dispatch_state,
+)
 from acteon.state_memory import memory_backend
 
 
@@ -36,10 +46,32 @@ def sms() -> ScriptedProvider:
     return ScriptedProvider()
 
 
-@pytest.fixture
-def state(clock: ManualClock) -> StateBackend:
+@define(eq=False)
+class Distant(DispatchState):
+    """A state as if it were far away: every call waits for its turn, and trips are shared."""
+
+    near: DispatchState
+
+    async def begin(self, batch: Sequence[Begin]) -> list[Began]:
+        await asyncio.sleep(0)
+        began = await self.near.begin(batch)
+        await asyncio.sleep(0)
+        return began
+
+    async def settle(self, batch: Sequence[Settle]) -> Sequence[bool | StateError]:
+        await asyncio.sleep(0)
+        settled = await self.near.settle(batch)
+        await asyncio.sleep(0)
+        return settled
+
+
+@pytest.fixture(params=["near", "distant"])
+def state(clock: ManualClock, request: pytest.FixtureRequest) -> StateBackend:
     """Give a backend that several gateways of a test can share."""
-    return memory_backend(clock)
+    backend = memory_backend(clock)
+    if request.param == "near":
+        return backend
+    return evolve(backend, dispatch=Distant(dispatch_state(backend)))
 
 
 @pytest.fixture

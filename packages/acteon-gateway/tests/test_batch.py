@@ -1,12 +1,23 @@
 """Several actions at once."""
 
 import asyncio
+from datetime import timedelta
 
-from acteon.core import Deduplicated, Executed, ProviderResponse
+from acteon.core import Deduplicated, Executed, ManualClock, ProviderResponse
 from acteon.executor import ExecutorSettings
 from acteon.gateway import RouteNotFoundError
 from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
 from acteon.provider import ExecutionFailedError
+from acteon.rules import Deduplicate, Rule, Suppress, Throttle
+from acteon.rules.expression import (
+    All,
+    Binary,
+    BinaryOperator,
+    Field,
+    Literal,
+    Name,
+    StateCounter,
+)
 
 OK = Executed(ProviderResponse(body={"ok": True}))
 RULES = """\
@@ -89,6 +100,91 @@ async def test_a_quota_is_taken_in_order(open_gateway: OpenGateway) -> None:
     assert [getattr(result, "tag", None) for result in results] == ["executed"] * 2 + [
         "throttled"
     ] * 2
+
+
+async def test_what_waits_for_an_earlier_one_takes_no_place_of_others(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    email.gate.clear()
+    actions = [make_action(id="same") for _ in range(4)] + [make_action() for _ in range(6)]
+    settings = ExecutorSettings(max_concurrent=4)
+    async with open_gateway(executor=settings) as gateway, asyncio.TaskGroup() as group:
+        group.create_task(gateway.dispatch_batch(actions))
+        await email.called(4)
+        email.gate.set()
+
+    assert email.most_at_once == 4
+
+
+KEYED = (
+    Rule(
+        name="counted first",
+        condition=All(
+            (
+                Binary(
+                    BinaryOperator.EQUAL, Field(Name("action"), "action_type"), Literal("reads")
+                ),
+                Binary(BinaryOperator.GREATER, StateCounter("daily"), Literal(5)),
+            )
+        ),
+        effect=Suppress(),
+    ),
+    Rule(
+        name="one for each",
+        condition=Binary(
+            BinaryOperator.EQUAL, Field(Name("action"), "action_type"), Literal("keyed")
+        ),
+        effect=Deduplicate(key=Field(Field(Name("action"), "payload"), "to")),
+    ),
+    Rule(
+        name="one",
+        condition=All(()),
+        effect=Throttle(max_count=1, window=timedelta(seconds=60)),
+    ),
+)
+
+
+async def test_a_key_that_a_rule_makes_holds_siblings_back_for_as_long_as_it_takes(
+    open_gateway: OpenGateway, email: ScriptedProvider, clock: ManualClock
+) -> None:
+    email.gate.clear()
+    actions = [make_action(action_type="keyed") for _ in range(3)]
+    async with open_gateway(initial_rules=KEYED) as gateway, asyncio.TaskGroup() as group:
+        batch = group.create_task(gateway.dispatch_batch(actions))
+        await email.called()
+        await clock.advance(timedelta(seconds=20))
+        email.gate.set()
+
+    assert batch.result() == [OK, Deduplicated(), Deduplicated()]
+
+
+async def test_quotas_are_taken_in_order_even_if_the_first_asks_the_store_before(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    actions = [make_action(action_type="reads"), make_action(action_type="other")]
+    async with open_gateway(initial_rules=KEYED) as gateway:
+        results = await gateway.dispatch_batch(actions)
+
+    assert [getattr(result, "tag", None) for result in results] == ["executed", "throttled"]
+
+
+async def test_an_answer_that_cannot_be_written_harms_nobody(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    email.answers.append(ExecutionFailedError("half a \ud800 character"))
+    actions = [make_action(id=f"a{number}") for number in range(3)]
+    async with open_gateway() as gateway:
+        results = await gateway.dispatch_batch(actions)
+        assert gateway.audit is not None
+        record = await gateway.audit.latest("a0")
+
+    assert [getattr(result, "tag", None) for result in results] == [
+        "failed",
+        "executed",
+        "executed",
+    ]
+    assert record is not None
+    assert b"half a ? character" in record.outcome_details
 
 
 async def test_a_cancelled_batch_leaves_nothing_held(

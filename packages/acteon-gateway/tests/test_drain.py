@@ -40,8 +40,10 @@ async def test_a_batch_that_is_under_way_is_finished(
     async with open_gateway() as gateway, asyncio.TaskGroup() as group:
         running = group.create_task(gateway.dispatch_batch(actions))
         await email.called()
-        group.create_task(gateway.drain())
-        await asyncio.sleep(0)
+        draining = group.create_task(gateway.drain())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not draining.done()
         email.gate.set()
 
     assert len(running.result()) == 3

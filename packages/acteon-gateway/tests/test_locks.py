@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from acteon.core import Executed, ManualClock
+from acteon.core import Executed, Failed, ManualClock
+from acteon.executor import Backoff, ExecutorSettings
 from acteon.gateway import LockError
 from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
+from acteon.provider import ProviderConnectionError
 from acteon.state import StateBackend, lock_name
 
 SECOND = timedelta(seconds=1)
@@ -115,6 +117,26 @@ async def test_a_lost_lease_is_counted_and_leaves_the_new_holder_alone(
         assert isinstance(await task, Executed), "a computed outcome never becomes an error"
 
     assert await state.locks.release(LOCK, "another")
+
+
+async def test_who_lost_its_lease_makes_no_further_attempt(
+    open_gateway: OpenGateway, email: ScriptedProvider, state: StateBackend, clock: ManualClock
+) -> None:
+    email.answers.extend([ProviderConnectionError("away")] * 9)
+    slow = ExecutorSettings(
+        max_retries=5, backoff=Backoff(first_delay=40 * SECOND, max_delay=60 * SECOND, jitter=0)
+    )
+    async with open_gateway(executor=slow) as gateway, asyncio.TaskGroup() as group:
+        await clock.advance(0 * SECOND)
+        sleepers = clock.sleepers
+        task = group.create_task(gateway.dispatch(make_action(id="a1")))
+        await until(lambda: clock.sleepers == sleepers + 1)
+        clock.move(31 * SECOND)  # All at once: the process was stopped for so long.
+        assert await state.locks.try_acquire(LOCK, "another", 600 * SECOND) is None
+        await clock.advance(60 * SECOND)
+
+    assert isinstance(task.result(), Failed)
+    assert len(email.calls) == 1
 
 
 async def test_one_who_is_cancelled_while_waiting_holds_nothing(

@@ -7,11 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from attrs import define
 
 from acteon.core import ConfigError, Executed, ManualClock, Suppressed
 from acteon.gateway import Gateway, RuleNotFoundError, RulesNotLoadedError
 from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
-from acteon.state import StateBackend
+from acteon.gateway.toggles import KEY
+from acteon.state import StateBackend, StateKey, StateStore, Taken
 
 SECOND = timedelta(seconds=1)
 
@@ -54,7 +56,7 @@ async def test_a_missing_directory_is_only_a_warning(
 ) -> None:
     async with open_gateway(rules_directory=directory / "gone") as gateway:
         assert names(gateway) == []
-    assert "does not exist" in caplog.text
+    assert "no such directory" in caplog.text
 
 
 async def test_a_bad_file_keeps_the_gateway_from_starting(
@@ -179,6 +181,88 @@ async def test_others_follow_a_switch_and_a_reload_within_a_second(
         assert names(other) == ["a"]
         await clock.advance(1.1 * SECOND)
         await until(lambda: names(other) == ["b"], clock, SECOND)
+
+
+async def test_a_reload_that_finds_a_bad_file_elsewhere_is_tried_again(
+    open_gateway: OpenGateway, directory: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    other_directory = tmp_path / "other"
+    other_directory.mkdir()
+    for folder in (directory, other_directory):
+        (folder / "a.yaml").write_text(rules("a"))
+    async with (
+        open_gateway(rules_directory=directory) as one,
+        open_gateway(rules_directory=other_directory) as other,
+    ):
+        (other_directory / "a.yaml").write_text("rules: [{na")
+        await one.reload_rules()
+        await clock.advance(1.1 * SECOND)
+        await until(lambda: True)
+        assert names(other) == ["a"]
+        (other_directory / "a.yaml").write_text(rules("b"))
+        await until(lambda: names(other) == ["b"], clock, SECOND)
+
+
+async def test_a_store_that_breaks_in_a_new_way_does_not_end_the_following(
+    open_gateway: OpenGateway, directory: Path, state: StateBackend, clock: ManualClock
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    flaky = Flaky(state.store)
+    broken = StateBackend(flaky, state.locks, state.dispatch)
+    async with open_gateway(rules_directory=directory, state=broken) as gateway:
+        flaky.failing = ConnectionResetError("not one of ours")
+        await clock.advance(3 * SECOND)
+        flaky.failing = None
+        async with open_gateway(rules_directory=directory) as other:
+            await other.set_rule_enabled("a", enabled=False)
+            await clock.advance(1.1 * SECOND)
+            assert [rule.enabled for rule in gateway.rules] == [False]
+
+
+@define(eq=False)
+class Flaky(StateStore):
+    """A store that fails in ways that it must not."""
+
+    inner: StateStore
+    failing: Exception | None = None
+
+    async def get(self, key: StateKey) -> str | None:
+        if self.failing is not None:
+            raise self.failing
+        return await self.inner.get(key)
+
+    async def set(self, key: StateKey, value: str, *, ttl: timedelta | None) -> None:
+        await self.inner.set(key, value, ttl=ttl)
+
+    async def check_and_set(self, key: StateKey, value: str, *, ttl: timedelta | None) -> bool:
+        return await self.inner.check_and_set(key, value, ttl=ttl)
+
+    async def delete(self, key: StateKey) -> bool:
+        return await self.inner.delete(key)
+
+    async def increment(self, key: StateKey, delta: int = 1, *, ttl: timedelta | None) -> int:
+        return await self.inner.increment(key, delta, ttl=ttl)
+
+    async def compare_and_swap(
+        self, key: StateKey, expected: str | None, new: str | None, *, ttl: timedelta | None
+    ) -> bool:
+        return await self.inner.compare_and_swap(key, expected, new, ttl=ttl)
+
+    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
+        return await self.inner.take(key, limit, window)
+
+
+@pytest.mark.parametrize(
+    "text", ["no json", "[]", '{"enabled":{},"generation":1e999}', '{"enabled":[]}', "[" * 9999]
+)
+async def test_an_entry_that_is_none_of_ours_says_nothing(
+    open_gateway: OpenGateway, directory: Path, state: StateBackend, text: str
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    await state.store.set(KEY, text, ttl=None)
+    async with open_gateway(rules_directory=directory) as gateway:
+        await gateway.set_rule_enabled("a", enabled=False)
+        assert [rule.enabled for rule in gateway.rules] == [False]
 
 
 async def test_a_reload_from_elsewhere_is_for_one_gateway_alone(

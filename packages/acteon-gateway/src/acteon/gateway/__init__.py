@@ -10,6 +10,7 @@ from acteon.gateway.errors import (
     RuleNotFoundError,
     RulesNotLoadedError,
     StateFailedError,
+    UnforeseenError,
 )
 from acteon.gateway.gateway import Gateway
 from acteon.gateway.metrics import BUCKETS, GatewayMetrics, Histogram
@@ -36,4 +37,5 @@ __all__ = [
     "RuleNotFoundError",
     "RulesNotLoadedError",
     "StateFailedError",
+    "UnforeseenError",
 ]

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from acteon.core import Clock, new_id
 from acteon.gateway.metrics import GatewayMetrics
+from acteon.gateway.places import Place
 from acteon.gateway.settings import GatewaySettings
 from acteon.gateway.waiting import Queues, Running, wait_at_most
 from acteon.state import (
@@ -37,14 +38,20 @@ class Lease:
     Attributes:
         lock: The name of its lock.
         token: What it holds it under.
-        claim: The claim that it holds, if any.
+        place: Where it stands among those of its batch, if it is one of a batch.
+        claim: The claim that it holds, or may hold, if any.
         locked: Whether the lock is held in the store, or may be.
+        lost: Whether something was taken over by another gateway meanwhile.
     """
 
     lock: str
     token: str = field(factory=new_id)
+    place: Place | None = None
     claim: StateKey | None = None
     locked: bool = False
+    lost: bool = False
+    running: bool = False
+    """Whether others of this process wait for the end of the claim."""
 
 
 @define(eq=False)
@@ -69,21 +76,24 @@ class Admission:
         """How many locks are held, or waited for, by dispatches of this process."""
         return max(len(self._leases), len(self._queues))
 
-    async def enter(self, lock: str, deadline: float) -> Lease:
+    async def enter(self, lock: str, deadline: float, place: Place | None = None) -> Lease:
         """Wait until no other dispatch of this process has `lock`; `leave` must follow.
 
         Args:
             lock: The name of the lock.
             deadline: When, on the monotonic clock, patience ends.
+            place: Where the dispatch stands among those of its batch.
 
         Raises:
             StateTimeoutError: Patience ended first.
         """
         if not self._queues.try_enter(lock):
+            if place is not None:
+                place.pass_on()  # This may take long, and it is out of order anyway.
             left = timedelta(seconds=max(0.0, deadline - self.clock.monotonic()))
             if not await self._queues.enter(lock, left, self.clock):
                 raise StateTimeoutError(self.settings.patience)
-        return Lease(lock)
+        return Lease(lock, place=place)
 
     async def begin(
         self,
@@ -96,7 +106,8 @@ class Admission:
     ) -> Began:
         """Take the lock, and what else is named; wait, until patience ends, while others hold it.
 
-        What is returned as busy or pending was so when patience ended.
+        What is returned as busy or pending was so when patience ended. For a claim of its own
+        batch it waits as long as that runs.
 
         Raises:
             StateError: The store failed.
@@ -109,6 +120,9 @@ class Admission:
             quotas=quotas,
             reads=reads,
         )
+        if lease.place is not None and not reads:
+            await lease.place.come_up()
+            lease.place.pass_on()  # The next line takes its place in the trip before it waits.
         pause = FIRST_PAUSE
         while True:
             try:
@@ -122,21 +136,31 @@ class Admission:
                 lease.locked = True
                 if claim is not None:
                     lease.claim = claim
-                    self._claims.start(claim)
+                    lease.running = True
+                    self._claims.start(claim, None if lease.place is None else lease.place.batch)
                 self._leases[lease.token] = lease
                 return began
             pending = began.claim is Claimed.PENDING
             if began.busy is None and not pending:
                 return began
+            woken = self._claims.wait(claim) if pending and claim is not None else None
+            if woken is not None and self._runs_beside(lease, claim):
+                await asyncio.wait((woken,))
+                continue
             left = timedelta(seconds=deadline - self.clock.monotonic())
             if left <= timedelta(0):
                 return began
-            woken = self._claims.wait(claim) if pending and claim is not None else None
             if woken is not None:
                 await wait_at_most(woken, left, self.clock)
             else:
                 await self.clock.sleep(min(left, pause * (0.5 + self.random.random())))
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _runs_beside(self, lease: Lease, claim: StateKey | None) -> bool:
+        """Return whether an action of the same batch holds `claim`."""
+        if lease.place is None or claim is None:
+            return False
+        return self._claims.is_run_by(claim, lease.place.batch)
 
     async def leave(
         self,
@@ -161,17 +185,23 @@ class Admission:
                     )
                 )
         finally:
-            if lease.claim is not None:
+            if lease.claim is not None and lease.running:
                 self._claims.end(lease.claim)
+            if lease.place is not None:
+                lease.place.pass_on()
             self._queues.leave(lease.lock)
 
     async def renew_forever(self) -> None:
         """Renew all leases, every third of their time."""
         while True:
             await self.clock.sleep(self.settings.lease / 3)
-            async with asyncio.TaskGroup() as group:
-                for lease in tuple(self._leases.values()):
-                    group.create_task(self._renew(lease))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for lease in tuple(self._leases.values()):
+                        group.create_task(self._renew(lease))
+            except Exception:
+                # Whatever it was: without renewals every long delivery would lose its lease.
+                log.exception("leases could not be renewed")
 
     async def _renew(self, lease: Lease) -> None:
         if lease.token not in self._leases:
@@ -185,6 +215,7 @@ class Admission:
             log.warning("leases could not be renewed", extra={"acteon.error": str(error)})
             return
         if not began.admitted and self._leases.pop(lease.token, None) is not None:
+            lease.lost = True
             self.metrics.leases_lost += 1
             log.warning(
                 "a lease was lost while its action was being delivered",

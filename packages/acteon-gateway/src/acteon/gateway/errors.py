@@ -1,20 +1,15 @@
 """How a dispatch ends that reaches no outcome."""
 
 from datetime import timedelta
-from typing import ClassVar
 
 from acteon.core import ActeonError
+from acteon.state import StateError
 
 
 class GatewayError(ActeonError):
-    """A dispatch reached no outcome; the text is what clients are told.
-
-    Attributes:
-        status: The status that an HTTP server answers with.
-    """
+    """A dispatch reached no outcome; the text is what clients are told."""
 
     code = "GATEWAY_ERROR"
-    status: ClassVar[int] = 500
 
 
 class LockError(GatewayError):
@@ -32,9 +27,18 @@ class StateFailedError(GatewayError):
 
     code = "STATE_ERROR"
 
-    def __init__(self, reason: object, *, retryable: bool = True) -> None:
+    def __init__(self, reason: StateError) -> None:
         super().__init__(f"state error: {reason}")
-        self.retryable = retryable
+        self.retryable = reason.retryable
+
+
+class UnforeseenError(GatewayError):
+    """Something is wrong in the gateway itself; what, is in its log."""
+
+    code = "INTERNAL"
+
+    def __init__(self) -> None:
+        super().__init__("internal error")
 
 
 class RuleFailedError(GatewayError):
@@ -64,7 +68,6 @@ class InProgressError(GatewayError):
 
     code = "IN_PROGRESS"
     retryable = True
-    status = 503
 
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__("another action with the same deduplication key is still being delivered")
@@ -76,7 +79,6 @@ class DrainingError(GatewayError):
 
     code = "SHUTTING_DOWN"
     retryable = True
-    status = 503
 
     def __init__(self) -> None:
         super().__init__("the gateway is shutting down")
@@ -95,7 +97,6 @@ class RuleNotFoundError(GatewayError):
     """There is no rule of that name."""
 
     code = "NOT_FOUND"
-    status = 404
 
     def __init__(self, name: str) -> None:
         super().__init__(f"rule not found: {name}")

@@ -85,7 +85,7 @@ class Gateway:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         self._trips = await stack.enter_async_context(
-            Trips(dispatch_state(self.state), clock=self.clock)
+            Trips(dispatch_state(self.state), clock=self.clock, on_error=self._settle_failed)
         )
         self._admission = Admission(
             self._trips, self.settings, self.metrics, self.clock, self.random
@@ -131,6 +131,9 @@ class Gateway:
         finally:
             await self._stack.aclose()
 
+    def _settle_failed(self, _: StateError) -> None:
+        self.metrics.settle_errors += 1
+
     async def dispatch(self, action: Action, caller: Caller = NOBODY) -> ActionOutcome:
         """Return what became of `action`.
 
@@ -158,11 +161,13 @@ class Gateway:
             DrainingError: The gateway takes no more; nothing was delivered.
         """
         self._start()
+        rules = self._rulebook.current
         try:
             return await run_in_order(
                 actions,
-                lambda action: self._pipeline.dispatch(action, caller, self._rulebook.current),
+                lambda action, place: self._pipeline.dispatch(action, caller, rules, place),
                 at_once=self.executor.max_concurrent,
+                ordered=bool(rules.reads),
             )
         finally:
             self._end()
@@ -187,7 +192,12 @@ class Gateway:
 
     async def preview_batch(self, actions: Sequence[Action]) -> list[Preview | GatewayError]:
         """Preview each of `actions` by itself; results, or errors in their place, in order."""
-        return await run_in_order(actions, self.preview, at_once=self.executor.max_concurrent)
+        return await run_in_order(
+            actions,
+            lambda action, _: self.preview(action),
+            at_once=self.executor.max_concurrent,
+            ordered=False,
+        )
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -47,6 +47,7 @@ class GatewayMetrics:
         provider_durations: How long those took, by provider.
         rule_errors: Rules that could not be evaluated, by name.
         leases_lost: Locks or claims that were lost while work ran.
+        settle_errors: Failed attempts to give locks back or to end claims.
     """
 
     dispatched: int = 0
@@ -62,6 +63,7 @@ class GatewayMetrics:
     provider_durations: dict[str, Histogram] = field(factory=dict[str, Histogram])
     rule_errors: Counter[str] = field(factory=Counter[str])
     leases_lost: int = 0
+    settle_errors: int = 0
 
     def ended(self, outcome: ActionOutcome) -> None:
         """Count an outcome."""

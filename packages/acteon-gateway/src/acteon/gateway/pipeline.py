@@ -1,7 +1,6 @@
 """The one way of an action: decide, admit, execute, settle, record."""
 
 import asyncio
-from datetime import timedelta
 from typing import Final
 
 from attrs import define, evolve
@@ -12,34 +11,20 @@ from acteon.core import (
     ActionOutcome,
     Caller,
     Clock,
-    Deduplicated,
     Executed,
     Failed,
     ProviderResponse,
     Rerouted,
-    Suppressed,
-    Throttled,
     format_instant,
 )
-from acteon.executor import Certainty, Execution, Executor
+from acteon.executor import Certainty, Execution, Executor, Progress
 from acteon.gateway.admission import Admission, Lease
-from acteon.gateway.asking import (
-    bounded,
-    claim_key,
-    quota_of,
-    state_keys,
-    whole_seconds,
-)
-from acteon.gateway.errors import (
-    GatewayError,
-    InProgressError,
-    LockError,
-    RouteNotFoundError,
-    RuleFailedError,
-    StateFailedError,
-)
+from acteon.gateway.asking import bounded, claim_key, quota_of, state_keys
+from acteon.gateway.errors import GatewayError, LockError, RuleFailedError, StateFailedError
 from acteon.gateway.metrics import GatewayMetrics
+from acteon.gateway.places import Place
 from acteon.gateway.records import Story, make_record
+from acteon.gateway.refusals import held_back, provider_of, refused_by
 from acteon.gateway.settings import GatewaySettings, OnStoreError, OnUnknown
 from acteon.provider import ProviderRegistry, RegisteredProvider
 from acteon.rules import (
@@ -50,7 +35,14 @@ from acteon.rules import (
     StateRead,
     merge_patch,
 )
-from acteon.state import Began, Claimed, Ending, StateError, StateTimeoutError, lock_name
+from acteon.state import (
+    Began,
+    Ending,
+    StateError,
+    StateSerializationError,
+    StateTimeoutError,
+    lock_name,
+)
 
 MAX_READS: Final = 8
 """How often the rules may ask for more state before a decision is given up."""
@@ -68,24 +60,26 @@ class Pipeline:
     metrics: GatewayMetrics
     clock: Clock
 
-    async def dispatch(self, action: Action, caller: Caller, rules: RuleSet) -> ActionOutcome:
-        """Return what became of `action`.
+    async def dispatch(
+        self, action: Action, caller: Caller, rules: RuleSet, place: Place | None = None
+    ) -> ActionOutcome:
+        """Return what became of `action`, which stands at `place` if it is one of a batch.
 
         Raises:
             GatewayError: It reached no outcome; nothing was delivered.
         """
         metrics = self.metrics
         metrics.dispatched += 1
-        story = Story(action, caller, self.clock.now(), self.clock.monotonic())
+        story = Story(action, caller, self.clock.now(), self.clock.monotonic(), place)
         try:
             outcome = await self._through(story, rules)
         except GatewayError as error:
             metrics.errors[error.code] += 1
-            await self._record(story, _failure(error, story.attempts))
+            await self._record(story, _failure(error))
             raise
         except asyncio.CancelledError:
             metrics.errors["CANCELLED"] += 1
-            await self._record(story, _CANCELLED)
+            await self._record(story, _cancelled(story.progress))
             raise
         else:
             metrics.ended(outcome)
@@ -106,7 +100,7 @@ class Pipeline:
         except StateNotReadError as needed:
             return await self._under_lock(story, rules, needed.reads)
         story.decision = decision
-        return _held_back(decision) or await self._under_lock(story, rules, ())
+        return held_back(decision) or await self._under_lock(story, rules, ())
 
     async def _under_lock(
         self, story: Story, rules: RuleSet, reads: tuple[StateRead, ...]
@@ -115,36 +109,44 @@ class Pipeline:
         deadline = story.started + self.settings.patience.total_seconds()
         provider: RegisteredProvider | Failed | None = None
         if story.decision is not None:
-            provider = self._provider(action, story.decision)
+            provider = provider_of(self.providers, action, story.decision)
             if isinstance(provider, Failed):
                 return provider
         name = lock_name(action.namespace, action.tenant, bounded(action.id))
         try:
-            lease = await self.admission.enter(name, deadline)
+            lease = await self.admission.enter(name, deadline, story.place)
         except StateTimeoutError as error:
             raise LockError(error) from None
-        stay = _Stay()
+        ending = Ending.RELEASE
         try:
             if story.decision is None:
                 story.decision = await self._decide_on_state(story, rules, lease, deadline, reads)
-                refusal = _held_back(story.decision)
+                refusal = held_back(story.decision)
                 if refusal is not None:
                     return refusal
-                provider = self._provider(action, story.decision)
+                provider = provider_of(self.providers, action, story.decision)
                 if isinstance(provider, Failed):
                     return provider
             assert isinstance(provider, RegisteredProvider)
             refusal = await self._admit(story, story.decision, lease, deadline)
             if refusal is not None:
                 return refusal
-            return await self._deliver(story, story.decision, provider, stay)
+            story.progress = Progress(give_up=lambda: lease.lost)
+            try:
+                execution = await self._deliver(story, story.decision, provider, story.progress)
+            except BaseException:
+                if story.progress.in_doubt:
+                    ending = self._unknown_ending(provider)
+                raise
+            ending = self._ending(provider, execution)
+            return _outcome(story, provider, execution)
         finally:
             claim = story.decision.claim if story.decision is not None else None
             await self.admission.leave(
                 lease,
-                stay.ending,
+                ending,
                 ttl=claim.ttl if claim is not None else None,
-                instant=format_instant(self.clock.now()) if stay.ending is Ending.UNKNOWN else "",
+                instant=format_instant(self.clock.now()) if ending is Ending.UNKNOWN else "",
             )
 
     def _decide(
@@ -185,21 +187,6 @@ class Pipeline:
                 reads = tuple(read for read in needed.reads if read not in values)
         raise RuleFailedError("state access error: the rules ask for ever more entries")
 
-    def _provider(self, action: Action, decision: Decision) -> RegisteredProvider | Failed:
-        route = decision.route
-        name = action.provider if route is None else route.target
-        provider = self.providers.get(name)
-        if provider is not None:
-            return provider
-        if route is not None:
-            raise RouteNotFoundError(name)
-        return Failed(
-            code="PROVIDER_NOT_FOUND",
-            message=f"provider not found: {name}",
-            retryable=False,
-            attempts=0,
-        )
-
     async def _admit(
         self, story: Story, decision: Decision, lease: Lease, deadline: float
     ) -> ActionOutcome | None:
@@ -212,17 +199,14 @@ class Pipeline:
         locked_before = lease.locked
         try:
             began = await self.admission.begin(lease, deadline, claim=claim, quotas=quotas)
+        except StateSerializationError as error:
+            raise StateFailedError(error) from None
         except StateError as error:
             raise (StateFailedError(error) if locked_before else LockError(error)) from None
         self._check_lock(began)
-        if began.claim is Claimed.PENDING:
-            raise InProgressError(_time_left(began, self.settings.lease))
-        if began.claim is Claimed.DONE:
-            return Deduplicated()
-        if began.claim is Claimed.UNKNOWN:
-            return _delivery_unknown(began.detail)
-        if began.refused is not None:
-            return Throttled(whole_seconds(began.refused[1]))
+        refusal = refused_by(began, self.settings.lease)
+        if refusal is not None:
+            return refusal
         if began.quota_error is not None:
             if self.settings.on_store_error is OnStoreError.DENY:
                 raise StateFailedError(began.quota_error)
@@ -238,8 +222,8 @@ class Pipeline:
         story: Story,
         decision: Decision,
         provider: RegisteredProvider,
-        stay: "_Stay",
-    ) -> ActionOutcome:
+        progress: Progress,
+    ) -> Execution:
         route = decision.route
         payload = decision.payload
         if route is not None and route.changes:
@@ -247,17 +231,7 @@ class Pipeline:
         action = story.action
         if payload is not action.payload:
             action = evolve(action, payload=payload)
-        # Until the provider has answered, nobody knows: so it is, too, if this is cancelled.
-        stay.ending = self._unknown_ending(provider)
-        execution = await self.executor.execute(provider, action)
-        story.attempts = execution.attempts
-        stay.ending = self._ending(provider, execution)
-        result = execution.result
-        if not isinstance(result, ProviderResponse):
-            return result
-        if route is None:
-            return Executed(result)
-        return Rerouted(story.action.provider, provider.name, result)
+        return await self.executor.execute(provider, action, progress)
 
     def _ending(self, provider: RegisteredProvider, execution: Execution) -> Ending:
         match execution.certainty:
@@ -278,46 +252,23 @@ class Pipeline:
                 return Ending.RELEASE if provider.idempotent else Ending.UNKNOWN
 
 
-@define(eq=False)
-class _Stay:
-    """How the claim of a dispatch will end."""
-
-    ending: Ending = Ending.RELEASE
-
-
-_CANCELLED: Final = Failed(
-    code="CANCELLED",
-    message="the caller went away before the outcome was known",
-    retryable=False,
-    attempts=0,
-)
+def _outcome(story: Story, provider: RegisteredProvider, execution: Execution) -> ActionOutcome:
+    result = execution.result
+    if not isinstance(result, ProviderResponse):
+        return result
+    if story.decision is None or story.decision.route is None:
+        return Executed(result)
+    return Rerouted(story.action.provider, provider.name, result)
 
 
-def _held_back(decision: Decision) -> ActionOutcome | None:
-    """Return the outcome of an action that needs neither lock nor store to be held back."""
-    if decision.refused:
-        return Suppressed(decision.rule or "")
-    quota = decision.quota
-    if quota is not None and quota.max_count == 0 and decision.claim is None:
-        return Throttled(whole_seconds(quota.window))
-    return None
+def _failure(error: GatewayError) -> Failed:
+    return Failed(code=error.code, message=str(error), retryable=error.retryable, attempts=0)
 
 
-def _failure(error: GatewayError, attempts: int) -> Failed:
-    return Failed(code=error.code, message=str(error), retryable=error.retryable, attempts=attempts)
-
-
-def _delivery_unknown(instant: str) -> Failed:
+def _cancelled(progress: Progress | None) -> Failed:
     return Failed(
-        code="DELIVERY_UNKNOWN",
-        message=f"an earlier action with this key may have been delivered: it ended {instant} "
-        "without an answer",
+        code="CANCELLED",
+        message="the caller went away before the outcome was known",
         retryable=False,
-        attempts=0,
+        attempts=0 if progress is None else progress.attempts,
     )
-
-
-def _time_left(began: Began, lease: timedelta) -> timedelta:
-    """Return when it is worth asking again: not before the holder's lease could be over."""
-    left = timedelta(milliseconds=int(began.detail)) if began.detail.isdecimal() else lease
-    return max(timedelta(seconds=1), min(whole_seconds(left), timedelta(seconds=5)))

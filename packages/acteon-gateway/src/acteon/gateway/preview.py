@@ -5,18 +5,15 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
-from acteon.core import Action, Clock, Throttled, new_id
-from acteon.gateway.asking import claim_key, quota_of, state_keys, whole_seconds
-from acteon.gateway.errors import RouteNotFoundError, RuleFailedError, StateFailedError
+from acteon.core import Action, ActionOutcome, Clock, Failed, Throttled, new_id
+from acteon.gateway.asking import claim_key, quota_of, state_keys
+from acteon.gateway.errors import InProgressError, RuleFailedError, StateFailedError
 from acteon.gateway.pipeline import MAX_READS
-from acteon.gateway.settings import GatewaySettings
+from acteon.gateway.refusals import held_back, provider_of, refused_by
+from acteon.gateway.settings import GatewaySettings, OnStoreError
 from acteon.provider import ProviderRegistry
 from acteon.rules import Decision, EvaluationError, RuleSet, StateNotReadError, StateRead
-from acteon.state import Began, Begin, Claimed, Quota, StateError, StateKey, Trips
-
-ExpectedOutcome = Literal[
-    "executed", "deduplicated", "suppressed", "rerouted", "throttled", "failed", "in_progress"
-]
+from acteon.state import Began, Begin, Quota, StateError, StateKey, Trips
 
 
 @frozen(kw_only=True)
@@ -27,15 +24,15 @@ class Preview:
         verdict: What the rules decide.
         matched_rule: The rule that decides, if one does.
         would_be_provider: Who would be called; None if nobody would.
-        outcome: How it would end, if the provider took the call; `in_progress` while another
-            one with its key is being delivered.
+        outcome: The name of the outcome, if the provider took the call; `in_progress` while
+            another action with its key is being delivered.
         retry_after: With `throttled`: when the quota opens again.
     """
 
     verdict: str
     matched_rule: str | None
     would_be_provider: str | None
-    outcome: ExpectedOutcome
+    outcome: str
     retry_after: timedelta | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -72,44 +69,40 @@ class Previewer:
             GatewayError: What a dispatch would raise.
         """
         decision = await self._decide(action, rules)
-        route = decision.route
-        provider = action.provider if route is None else route.target
-        outcome: ExpectedOutcome
-        if decision.refused:
-            return self._say(decision, None, "suppressed")
-        if route is not None and provider not in self.providers:
-            raise RouteNotFoundError(provider)
-        outcome = "executed" if route is None else "rerouted"
-        if provider not in self.providers:
-            outcome = "failed"
+        outcome = held_back(decision)
+        if outcome is not None:
+            return self._say(decision, None, outcome)
+        provider = provider_of(self.providers, action, decision)
+        if isinstance(provider, Failed):
+            return self._say(decision, action.provider, provider)
         claim = claim_key(action, decision)
         quota = quota_of(action, decision)
-        if claim is None and quota is None:
-            return self._say(decision, provider, outcome)
-        began = await self._peek(claim=claim, quotas=() if quota is None else (quota,))
-        if began.claim is Claimed.DONE:
-            return self._say(decision, None, "deduplicated")
-        if began.claim is Claimed.PENDING:
-            return self._say(decision, None, "in_progress")
-        if began.claim is Claimed.UNKNOWN:
-            return self._say(decision, None, "failed")
-        if began.refused is not None:
-            return self._say(decision, None, "throttled", whole_seconds(began.refused[1]))
-        return self._say(decision, provider, outcome)
+        if claim is not None or quota is not None:
+            began = await self._peek(claim=claim, quotas=() if quota is None else (quota,))
+            try:
+                outcome = refused_by(began, self.settings.lease)
+            except InProgressError:
+                return self._say(decision, None, "in_progress")
+            if outcome is not None:
+                return self._say(decision, None, outcome)
+            if began.quota_error and self.settings.on_store_error is OnStoreError.DENY:
+                raise StateFailedError(began.quota_error)
+        return self._say(
+            decision, provider.name, "executed" if decision.route is None else "rerouted"
+        )
 
     def _say(
         self,
         decision: Decision,
         provider: str | None,
-        outcome: ExpectedOutcome,
-        retry_after: timedelta | None = None,
+        outcome: ActionOutcome | Literal["executed", "rerouted", "in_progress"],
     ) -> Preview:
         return Preview(
             verdict=decision.verdict,
             matched_rule=decision.rule,
             would_be_provider=provider,
-            outcome=outcome,
-            retry_after=retry_after,
+            outcome=outcome if isinstance(outcome, str) else outcome.tag,
+            retry_after=outcome.retry_after if isinstance(outcome, Throttled) else None,
         )
 
     async def _decide(self, action: Action, rules: RuleSet) -> Decision:

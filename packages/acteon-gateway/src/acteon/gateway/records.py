@@ -16,9 +16,11 @@ from acteon.core import (
     Rerouted,
     Suppressed,
     Throttled,
-    encode_json,
+    encode_told,
     new_id,
 )
+from acteon.executor import Progress
+from acteon.gateway.places import Place
 from acteon.rules import Decision
 
 
@@ -31,8 +33,9 @@ class Story:
         caller: Who asked.
         dispatched_at: When it came.
         started: The same on the monotonic clock.
+        place: Where it stands among those of its batch, if it is one of a batch.
         decision: What the rules decided, once they have.
-        attempts: Calls made to the provider so far.
+        progress: How far its delivery has come, once there is one.
         notes: What else is worth telling beside the verdict.
     """
 
@@ -40,15 +43,16 @@ class Story:
     caller: Caller
     dispatched_at: datetime
     started: float
+    place: Place | None = None
     decision: Decision | None = None
-    attempts: int = 0
+    progress: Progress | None = None
     notes: dict[str, Any] = field(factory=dict[str, Any])
 
 
 def make_record(
     story: Story, outcome: ActionOutcome, trail: AuditTrail, clock: Clock
 ) -> AuditRecord:
-    """Return the record of a dispatch that ended in `outcome`."""
+    """Return the record of a dispatch that ended in `outcome`; never fails."""
     action = story.action
     decision = story.decision
     return AuditRecord(
@@ -63,8 +67,8 @@ def make_record(
         outcome=outcome.tag,
         action_payload=trail.payload(action.payload),
         verdict_details=_verdict_details(story),
-        outcome_details=encode_json(_outcome_details(story, outcome)),
-        metadata=encode_json(action.metadata) if action.metadata else b"{}",
+        outcome_details=encode_told(_outcome_details(story, outcome)),
+        metadata=encode_told(dict(action.metadata)) if action.metadata else b"{}",
         dispatched_at=story.dispatched_at,
         completed_at=clock.now(),
         duration_ms=int((clock.monotonic() - story.started) * 1000),
@@ -74,13 +78,13 @@ def make_record(
     )
 
 
-_PLAIN_ALLOW = encode_json({"verdict": "allow"})
+_PLAIN_ALLOW = encode_told({"verdict": "allow"})
 
 
 def _verdict_details(story: Story) -> bytes:
     decision = story.decision
     if decision is None:
-        return encode_json({"verdict": "error", **story.notes})
+        return encode_told({"verdict": "error", **story.notes})
     if not (decision.matched or decision.errors or story.notes):
         return _PLAIN_ALLOW
     details: dict[str, Any] = {"verdict": decision.verdict, **story.notes}
@@ -90,7 +94,7 @@ def _verdict_details(story: Story) -> bytes:
         ]
     if decision.errors:
         details["rule_errors"] = [{"rule": rule, "error": error} for rule, error in decision.errors]
-    return encode_json(details)
+    return encode_told(details)
 
 
 def _outcome_details(story: Story, outcome: ActionOutcome) -> dict[str, Any]:

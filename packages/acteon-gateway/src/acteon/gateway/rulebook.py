@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import anyio.to_thread
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from acteon.core import Clock, ConfigError
 from acteon.gateway.errors import RuleNotFoundError, RulesNotLoadedError, StateFailedError
@@ -77,32 +77,34 @@ class Rulebook:
         """Put `rules` and those of the directory in force, and the toggles of the store.
 
         Raises:
-            ConfigError: The files cannot be used.
+            ConfigError: They cannot be used.
+            StateError: The toggles cannot be read.
         """
         self._toggles = await read_toggles(self.store)
         extra = tuple(rules)
-        if self.directory is None:
-            self.use(extra)
-        elif not self.directory.is_dir():
+        directory = self.directory
+        if directory is not None and not directory.is_dir():
             log.warning(
-                "the directory of the rules does not exist: no rules are loaded",
-                extra={"acteon.directory": str(self.directory)},
+                "there is no such directory: no rule files are loaded",
+                extra={"acteon.directory": str(directory)},
             )
-            self.use(extra)
-        else:
-            try:
-                await self._load(self.directory, extra)
-            except RulesNotLoadedError as error:
-                raise ConfigError(str(error)) from None
+            directory = None
+        try:
+            if directory is None:
+                self.use(extra)
+            else:
+                await self._load(directory, extra)
+        except (RulesNotLoadedError, RuleParseError) as error:
+            raise ConfigError(str(error)) from None
 
     async def _load(self, directory: Path, extra: tuple[Rule, ...] = ()) -> int:
         try:
             loaded = await anyio.to_thread.run_sync(
                 lambda: load_rules(directory, strict=self.strict)
             )
+            self.use((*extra, *loaded.rules), loaded.warnings)
         except (RuleParseError, ConfigError) as error:
             raise RulesNotLoadedError(error) from None
-        self.use((*extra, *loaded.rules), loaded.warnings)
         log.info(
             "rules loaded",
             extra={"acteon.rules": len(loaded.rules), "acteon.directory": str(directory)},
@@ -151,10 +153,10 @@ class Rulebook:
             RuleNotFoundError: There is none.
             StateFailedError: The store failed.
         """
-        in_file = {rule.name: rule.enabled for rule in reversed(self._as_written.rules)}
-        if name not in in_file:
-            raise RuleNotFoundError(name)
         async with self._changing:
+            in_file = {rule.name: rule.enabled for rule in reversed(self._as_written.rules)}
+            if name not in in_file:
+                raise RuleNotFoundError(name)
             try:
                 changed = await change_toggles(
                     self.store,
@@ -182,6 +184,9 @@ class Rulebook:
                         extra={"acteon.error": str(error)},
                     )
                 told = True
+            except Exception:
+                # Whatever it was: this gateway must not go its own way from now on.
+                log.exception("changes of rules by other gateways could not be followed")
             else:
                 told = False
 
@@ -190,7 +195,9 @@ class Rulebook:
             toggles = await read_toggles(self.store)
             if toggles == self._toggles:
                 return
-            reload = toggles.generation != self._toggles.generation
-            self._adopt(toggles)
-            if reload and self.directory is not None:
+            if toggles.generation != self._toggles.generation and self.directory is not None:
+                # The new generation counts only once its files are in force: until then this is
+                # tried again.
+                self._adopt(evolve(toggles, generation=self._toggles.generation))
                 await self._load(self.directory)
+            self._adopt(toggles)

@@ -34,7 +34,7 @@ class Toggles:
             value: Any = json.loads(text) if text is not None else {}
             enabled = {str(name): on for name, on in value["enabled"].items() if type(on) is bool}
             return cls(enabled, int(value["generation"]))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return cls()
 
     def to_text(self) -> str:

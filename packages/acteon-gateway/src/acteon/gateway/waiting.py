@@ -78,31 +78,47 @@ class Queues:
 
 
 @define(eq=False)
+class _Run:
+    """Something that runs: who started it, and what is done when it ends."""
+
+    owner: object
+    ended: Woken | None = None
+
+
+@define(eq=False)
 class Running(Generic[K]):
     """What is running in this process, by key, and who waits for its end."""
 
-    _waiting: dict[K, list[Woken]] = field(factory=dict[K, list[Woken]])
+    _runs: dict[K, _Run] = field(factory=dict[K, _Run])
 
     def __len__(self) -> int:
         """Return how many keys are running."""
-        return len(self._waiting)
+        return len(self._runs)
 
-    def start(self, key: K) -> None:
-        """Note that `key` runs here."""
-        self._waiting[key] = []
+    def start(self, key: K, owner: object = None) -> None:
+        """Note that `key` runs here, for `owner`; who waits for it already goes on waiting."""
+        if key not in self._runs:
+            self._runs[key] = _Run(owner)
 
     def end(self, key: K) -> None:
         """Note that `key` does not run any more, and wake all who wait for that."""
-        for woken in self._waiting.pop(key, ()):
-            if not woken.done():
-                woken.set_result(None)
+        run = self._runs.pop(key, None)
+        if run is not None and run.ended is not None:
+            run.ended.set_result(None)
 
     def wait(self, key: K) -> Woken | None:
-        """Return what is done when `key` ends, or None if it does not run here."""
-        waiters = self._waiting.get(key)
-        if waiters is None:
+        """Return what is done when `key` ends, or None if it does not run here.
+
+        All who wait share it, so none of them may cancel it.
+        """
+        run = self._runs.get(key)
+        if run is None:
             return None
-        waiters[:] = [other for other in waiters if not other.done()]
-        woken: Woken = asyncio.get_running_loop().create_future()
-        waiters.append(woken)
-        return woken
+        if run.ended is None:
+            run.ended = asyncio.get_running_loop().create_future()
+        return run.ended
+
+    def is_run_by(self, key: K, owner: object) -> bool:
+        """Return whether `key` runs here for `owner`."""
+        run = self._runs.get(key)
+        return run is not None and run.owner is owner

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from acteon.core import ActeonError
-from acteon.gateway import GatewayError, InProgressError
+from acteon.gateway import DrainingError, InProgressError, RuleNotFoundError
 from acteon.server.http.shapes import ErrorResponse
 
 _CODES: Final[Mapping[int, str]] = {
@@ -61,9 +61,11 @@ def failure_of(error: ActeonError) -> Failure:
         case RequestError():
             return Failure(error.status, said if error.body is None else error.body)
         case InProgressError():
-            return Failure(error.status, said, int(error.retry_after.total_seconds()))
-        case GatewayError():
-            return Failure(error.status, said)
+            return Failure(503, said, int(error.retry_after.total_seconds()))
+        case DrainingError():
+            return Failure(503, said)
+        case RuleNotFoundError():
+            return Failure(404, said)
         case _:
             return Failure(500, said)
 

@@ -80,6 +80,11 @@ class GatewayCollector(Collector):
             "Locks or claims that were lost while work ran.",
             value=metrics.leases_lost,
         )
+        yield CounterMetricFamily(
+            "acteon_settle_errors",
+            "Failed attempts to give locks back or to end claims.",
+            value=metrics.settle_errors,
+        )
 
     def _providers(self) -> Iterator[Family]:
         metrics = self.gateway.metrics

@@ -1,0 +1,81 @@
+"""What keeps an action from running, short of an error."""
+
+from datetime import timedelta
+from typing import Final
+
+from acteon.core import Action, ActionOutcome, Deduplicated, Failed, Suppressed, Throttled
+from acteon.gateway.asking import whole_seconds
+from acteon.gateway.errors import InProgressError, RouteNotFoundError
+from acteon.provider import ProviderRegistry, RegisteredProvider
+from acteon.rules import Decision
+from acteon.state import Began, Claimed
+
+LONGEST_ADVICE: Final = timedelta(seconds=5)
+
+
+def held_back(decision: Decision) -> ActionOutcome | None:
+    """Return the outcome of an action that is held back without asking the store."""
+    if decision.refused:
+        return Suppressed(decision.rule or "")
+    quota = decision.quota
+    if quota is not None and quota.max_count == 0 and decision.claim is None:
+        return Throttled(whole_seconds(quota.window))
+    return None
+
+
+def provider_of(
+    providers: ProviderRegistry, action: Action, decision: Decision
+) -> RegisteredProvider | Failed:
+    """Return who is to deliver `action`, or the outcome if there is nobody of its provider's name.
+
+    Raises:
+        RouteNotFoundError: There is nobody of the name that a rule gives.
+    """
+    route = decision.route
+    name = action.provider if route is None else route.target
+    provider = providers.get(name)
+    if provider is not None:
+        return provider
+    if route is not None:
+        raise RouteNotFoundError(name)
+    return Failed(
+        code="PROVIDER_NOT_FOUND",
+        message=f"provider not found: {name}",
+        retryable=False,
+        attempts=0,
+    )
+
+
+def refused_by(began: Began, lease: timedelta) -> ActionOutcome | None:
+    """Return the outcome of an action that the store did not admit; None if it did.
+
+    Args:
+        began: What the store said.
+        lease: How long a claim lasts whose end is not known.
+
+    Raises:
+        InProgressError: Another one with its key is still being delivered.
+    """
+    match began.claim:
+        case Claimed.PENDING:
+            raise InProgressError(_worth_asking(began, lease))
+        case Claimed.DONE:
+            return Deduplicated()
+        case Claimed.UNKNOWN:
+            return Failed(
+                code="DELIVERY_UNKNOWN",
+                message="an earlier action with this key may have been delivered: "
+                f"it ended {began.detail} without an answer",
+                retryable=False,
+                attempts=0,
+            )
+        case Claimed.NONE | Claimed.OURS:
+            if began.refused is not None:
+                return Throttled(whole_seconds(began.refused[1]))
+            return None
+
+
+def _worth_asking(began: Began, lease: timedelta) -> timedelta:
+    """Return when it is worth asking again: soon, and sooner if the other's lease ends sooner."""
+    left = timedelta(milliseconds=int(began.detail)) if began.detail.isdecimal() else lease
+    return max(timedelta(seconds=1), min(whole_seconds(left), LONGEST_ADVICE))
