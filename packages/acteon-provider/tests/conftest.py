@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -48,14 +49,16 @@ class OpenWebhook:
         self._clock = clock
         self._opened: list[WebhookProvider] = []
 
-    async def __call__(self, **keys: Any) -> WebhookProvider:
+    async def __call__(
+        self, *, connect_limit: timedelta = timedelta(seconds=10), **keys: Any
+    ) -> WebhookProvider:
         usual: dict[str, Any] = {
             "url": self._receiver.url,
             "allow_networks": LOOPBACK,
             "timeout_seconds": 10.0,
         }
         config = WebhookConfig(**usual | keys)
-        provider = WebhookProvider(config, clock=self._clock)
+        provider = WebhookProvider(config, clock=self._clock, connect_limit=connect_limit)
         await provider.__aenter__()
         self._opened.append(provider)
         return provider

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from aiohttp import ClientConnectorError, ClientSession
+from aiohttp import ClientConnectorDNSError, ClientConnectorError, ClientSession
 from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +67,10 @@ HOSTS = [
     ("[fd12::1]", "private"),
     ("[ff02::1]", "multicast"),
     ("[2001:db8::1]", "reserved"),
+    ("[64:ff9b:1::a00:1]", "private"),
+    ("[64:ff9b:1::169.254.169.254]", "private"),
     ("[2001:0:1::1]", "reserved"),
+    ("[2001:0:a9fe:a9fe::1]", "reserved"),
     ("[4000::1]", "reserved"),
     ("[2a00::5efe:10.0.0.1]", "private"),
     ("169.254.169.254", "cloud metadata"),
@@ -133,6 +136,26 @@ async def test_an_allowed_one_is_connected_to_in_every_spelling(
         ("fd00:ec2::254", ("fd00::/8",), False),
         ("fd00:ec2::254", ("fd00:ec2::254/128",), True),
         ("168.63.129.16", (), False),
+        # The translator of a network: prefixes of 96, 48, 56 and 64 bits.
+        ("64:ff9b:1::8.8.8.8", ("64:ff9b:1::/48",), True),
+        ("64:ff9b:1::10.0.0.1", ("64:ff9b:1::/48",), False),
+        ("64:ff9b:1::10.0.0.1", ("10.0.0.0/8",), False),
+        ("64:ff9b:1::10.0.0.1", ("64:ff9b:1::/48", "10.0.0.0/8"), True),
+        ("64:ff9b:1:ffff:ff:ff:a9fe:a9fe", ("64:ff9b:1::/48",), False),
+        ("64:ff9b:1:a00:0:100::", ("64:ff9b:1::/48",), False),
+        ("64:ff9b:1:a00:0:100::", ("64:ff9b:1::/48", "10.0.0.0/8"), True),
+        ("64:ff9b:1:a9fe:a9:fe00::", ("::/0", "0.0.0.0/0"), False),
+        ("64:ff9b:1:a9fe:a9:fe00:0:1", ("::/0", "0.0.0.0/0"), False),
+        ("64:ff9b:1:5a9:fe:a9fe::", ("::/0", "0.0.0.0/0"), False),
+        ("64:ff9b:1:505:a9:fea9:fe00:0", ("::/0", "0.0.0.0/0"), False),
+        # Teredo: the server, and the client behind it, whose bits are inverted.
+        ("2001:0:808:808:0:1:f7f7:f7f7", ("2001::/32",), True),
+        ("2001:0:a00:1:0:1:f7f7:f7f7", ("2001::/32",), False),
+        ("2001:0:808:808:0:1:f5ff:fffe", ("2001::/32",), False),
+        ("2001:0:808:808:0:1:f5ff:fffe", ("2001::/32", "10.0.0.0/8"), True),
+        ("2001:0:808:808:0:1:f5ff:fffe", ("10.0.0.0/8",), False),
+        ("2001:0:a9fe:a9fe:0:1:f7f7:f7f7", ("::/0", "0.0.0.0/0"), False),
+        ("2001:0:808:808:0:1:5601:5601", ("::/0", "0.0.0.0/0"), False),
     ],
 )
 def test_entries_allow_what_they_name(address: str, allowed: tuple[str, ...], passes: bool) -> None:
@@ -198,6 +221,14 @@ async def test_a_name_that_changes_to_a_special_address_is_refused() -> None:
 
 async def test_a_name_without_addresses_is_no_matter_of_the_guard() -> None:
     assert await GuardedResolver(AddressGuard(), Names([])).resolve("h", 80) == []
+
+
+@pytest.mark.parametrize("host", ["a..b", ".example", "x" * 64])
+async def test_what_cannot_be_looked_up_has_no_address(host: str) -> None:
+    connector = guarded_connector(AddressGuard(), limit=1)
+    async with ClientSession(connector=connector) as session:
+        with pytest.raises(ClientConnectorDNSError, match="no name that can be looked up"):
+            await session.get(f"http://{host}/")
 
 
 async def test_the_connector_refuses_what_nobody_checked_before(receiver: Receiver) -> None:

@@ -6,11 +6,12 @@ import json
 import socket
 import tracemalloc
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from acteon.provider import (
     ProviderError,
     ProviderTimeoutError,
     RateLimitedError,
+    WebhookConfig,
     WebhookProvider,
 )
 from acteon.provider.testing import (
@@ -41,6 +43,18 @@ async def failure_of(provider: WebhookProvider, action: Action) -> ProviderError
     with pytest.raises(ProviderError) as failure:
         await provider.execute(action)
     return failure.value
+
+
+def slowly(text: bytes) -> Reply:
+    """Send `text` as it is, and then nothing more for as long as the connection lasts."""
+
+    async def reply(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(text)
+        await asyncio.Event().wait()
+        return web.Response()
+
+    return reply
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -71,12 +85,13 @@ async def test_other_statuses_are_a_definite_failure(
     [
         (408, "none"),
         (425, "none"),
-        (500, "none"),
-        (501, "none"),
+        (500, "unknown"),
+        (501, "unknown"),
         (502, "unknown"),
         (503, "none"),
         (504, "unknown"),
-        (599, "none"),
+        (505, "unknown"),
+        (599, "unknown"),
     ],
 )
 async def test_a_receiver_in_trouble_is_a_connection_error(
@@ -244,14 +259,7 @@ async def test_a_body_that_breaks_off_is_cut(
 async def test_a_body_that_takes_too_long_is_cut(
     webhook: Open, receiver: Receiver, action: Action
 ) -> None:
-    never = asyncio.Event()
-
-    async def dribble(request: object) -> object:
-        transport = getattr(request, "transport")  # noqa: B009 - any request will do
-        transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-        return await never.wait()
-
-    receiver.script(dribble)  # type: ignore[arg-type]  # it never answers
+    receiver.script(slowly(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
     response = await (await webhook(timeout_seconds=0.2)).execute(action)
     assert response.body == {"status_code": 200, "text": "half", "truncated": True}
 
@@ -289,19 +297,78 @@ async def test_silence_is_a_time_out_of_unknown_end(
     assert len(receiver.requests) == 1
 
 
-async def test_a_connection_that_does_not_come_about_in_time_delivers_nothing(
-    webhook: Open, action: Action
-) -> None:
+@pytest.fixture
+def unreachable() -> Iterator[str]:
+    """A URL whose host answers no attempt to connect."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as waiting:
         # Nobody accepts: once the queue is full, the kernel answers no more.
         for _ in range(4):
             filler = waiting.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        error = await failure_of(await webhook(url=url, timeout_seconds=0.2), action)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+async def test_a_connection_that_does_not_come_about_in_time_delivers_nothing(
+    webhook: Open, action: Action, unreachable: str
+) -> None:
+    error = await failure_of(await webhook(url=unreachable, timeout_seconds=0.2), action)
     assert type(error) is ProviderTimeoutError
+    assert str(error) == "timeout after 200ms"
     assert error.delivery == "none"
+
+
+async def test_connecting_has_a_limit_of_its_own(
+    webhook: Open, action: Action, unreachable: str
+) -> None:
+    provider = await webhook(
+        url=unreachable, timeout_seconds=60.0, connect_limit=timedelta(milliseconds=200)
+    )
+    async with asyncio.timeout(10):
+        error = await failure_of(provider, action)
+    assert type(error) is ProviderTimeoutError
+    assert str(error) == "timeout after 200ms"
+    assert error.delivery == "none"
+
+
+async def test_the_limit_of_connecting_ends_with_the_connection(
+    webhook: Open, receiver: Receiver, action: Action
+) -> None:
+    limit = timedelta(milliseconds=500)
+    provider = await webhook(connect_limit=limit)
+    done = asyncio.Event()
+    receiver.script(answer(after=done))
+    async with asyncio.TaskGroup() as group:
+        call = group.create_task(provider.execute(action))
+        await receiver.wait_for(1)
+        asyncio.get_running_loop().call_later(2 * limit.total_seconds(), done.set)
+    assert call.result().status is ResponseStatus.SUCCESS
+
+
+def test_the_usual_limits_lie_below_the_usual_30_seconds_of_callers() -> None:
+    provider = WebhookProvider(WebhookConfig(url="https://host.example/"))
+    assert provider.config.timeout == timedelta(seconds=20)
+    assert provider.connect_limit == timedelta(seconds=10)
+
+
+async def test_an_answered_call_is_not_repeated_for_its_slow_body(
+    webhook: Open, receiver: Receiver, action: Action
+) -> None:
+    receiver.default = slowly(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    provider = await webhook(timeout_seconds=0.2)
+    async with asyncio.timeout(10):  # as whoever repeats calls does for each of them
+        response = await provider.execute(action)
+    assert response.status is ResponseStatus.SUCCESS
+    assert len(receiver.requests) == 1
+
+
+async def test_a_body_malformed_in_the_segment_of_its_status_is_no_answer(
+    webhook: Open, receiver: Receiver, action: Action
+) -> None:
+    receiver.script(garbage(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"))
+    error = await failure_of(await webhook(), action)
+    assert type(error) is ProviderConnectionError
+    assert error.delivery == "unknown"
 
 
 async def test_a_refused_connection_delivers_nothing(

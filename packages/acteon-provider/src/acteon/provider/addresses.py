@@ -82,12 +82,17 @@ _TRANSLATED = (
     bytes(8) + b"\xff\xff\x00\x00",  # ::ffff:0:a.b.c.d, IPv4-translated (RFC 2765)
     b"\x00\x64\xff\x9b" + bytes(8),  # 64:ff9b::a.b.c.d, NAT64 (RFC 6052)
 )
+_LOCAL_NAT64 = b"\x00\x64\xff\x9b\x00\x01"  # 64:ff9b:1::/48 (RFC 8215)
+_TEREDO = b"\x20\x01\x00\x00"
 _6TO4 = b"\x20\x02"
 _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 
 def _targets(address: Address) -> tuple[Address, ...]:
-    """Return whom packets to `address` may reach: it, or the IPv4 address that it wraps."""
+    """Return whom packets to `address` may reach: it, or IPv4 addresses that it wraps, or both.
+
+    An address of a network whose gateways may unwrap it, or not, stands for all of them.
+    """
     if isinstance(address, IPv4Address) or address.is_loopback or address.is_unspecified:
         return (address,)
     packed = address.packed
@@ -95,9 +100,25 @@ def _targets(address: Address) -> tuple[Address, ...]:
         return (IPv4Address(packed[12:]),)
     if packed[:2] == _6TO4:
         return (IPv4Address(packed[2:6]),)
+    if packed[:6] == _LOCAL_NAT64:
+        return (address, *_embedded(packed))
+    if packed[:4] == _TEREDO:
+        client = bytes(byte ^ 0xFF for byte in packed[12:])
+        return (address, IPv4Address(packed[4:8]), IPv4Address(client))
     if packed[8:12] in _ISATAP:
         return (address, IPv4Address(packed[12:]))
     return (address,)
+
+
+def _embedded(packed: bytes) -> tuple[IPv4Address, ...]:
+    """Return the IPv4 addresses at the places where translators look (RFC 6052, 2.2).
+
+    The prefix that the network chose has 48, 56, 64 or 96 bits, and nobody here knows which. Of
+    four readings up to three are wrong; what begins with zero no translator sends anywhere.
+    """
+    spread = packed[6:8] + packed[9:]  # The byte after the 64th bit is never part of the address.
+    places = (spread[0:4], spread[1:5], spread[2:6], packed[12:])
+    return tuple(IPv4Address(place) for place in places if place[0])
 
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")

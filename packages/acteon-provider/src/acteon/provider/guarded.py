@@ -59,7 +59,11 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._names.resolve(host, port, family)
+        try:
+            found = await self._names.resolve(host, port, family)
+        except UnicodeError:
+            # From the codec of `getaddrinfo`: an empty label, or one of more than 63 bytes.
+            raise socket.gaierror(socket.EAI_NONAME, "no name that can be looked up") from None
         refusals = [self._guard.refusal(result["host"]) for result in found]
         passed = [result for result, why in zip(found, refusals, strict=True) if why is None]
         if not passed and refusals:

@@ -3,12 +3,18 @@
 | status | result | what is known |
 |---|---|---|
 | 2xx | `SUCCESS` | delivered |
-| 408, 425, 5xx | `ProviderConnectionError`, retryable | not delivered; 502 and 504: unknown |
+| 408, 425, 503 | `ProviderConnectionError`, retryable | not delivered |
 | 429 | `RateLimitedError`, retryable | not delivered |
+| 500 and above, but 503 | `ProviderConnectionError`, retryable | unknown |
 | any other | `FAILURE` | not delivered |
 
-A gateway in between says 502 and 504 of a receiver that it may well have reached. The status
-line decides; a body that breaks off, is too long or takes too long is cut and marked.
+The statuses of the second and third row say that the request was turned away. Any other error
+may have come up after the receiver, or one behind it, acted on the request.
+
+The status line decides; a body that breaks off, is too long or takes too long is cut and marked.
+There is one exception: the parser fails as a whole, so a body that is no HTTP (a wrong length of
+a chunk, say) and comes in the same segment as a status line of 200 takes that line with it. Then
+there was no answer, and whether anything was delivered is told as unknown.
 """
 
 import re
@@ -27,8 +33,7 @@ from acteon.provider.errors import Delivery, ProviderConnectionError, RateLimite
 _KEPT = ("content-type", "retry-after", "x-request-id")
 _MAX_TEXT = 1024
 _LONGEST_PAUSE = timedelta(days=366)
-_UNDECIDED = frozenset({408, 425})
-_FROM_BETWEEN = frozenset({502, 504})
+_TURNED_AWAY = frozenset({408, 425, 503})
 
 
 @define(eq=False)
@@ -67,8 +72,8 @@ class Answer:
         """
         if self.status == 429:
             raise RateLimitedError(retry_after=self._retry_after(now))
-        if self.status in _UNDECIDED or self.status >= 500:
-            delivery: Delivery = "unknown" if self.status in _FROM_BETWEEN else "none"
+        if self.status in _TURNED_AWAY or self.status >= 500:
+            delivery: Delivery = "none" if self.status in _TURNED_AWAY else "unknown"
             raise ProviderConnectionError(
                 f"the receiver answered {self.status}",
                 delivery=delivery,

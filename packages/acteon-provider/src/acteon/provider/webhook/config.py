@@ -22,7 +22,9 @@ def _is_web_address(_: object, attribute: "Attribute[str]", value: str) -> None:
     try:
         url = URL(value)
         usable = url.scheme in {"http", "https"} and bool(url.raw_host) and bool(url.port)
-    except ValueError:
+        # As the system's resolver will: it takes no empty label, and none above 63 bytes.
+        (url.raw_host or "").encode("idna")
+    except ValueError:  # a UnicodeError is one, too
         usable = False
     if not usable or re.search(r"[\x00-\x20\x7f]", value):
         raise ValueError(f"'{attribute.name}' must be an http:// or https:// URL with a host")
@@ -78,7 +80,9 @@ class WebhookConfig:
         url: Where actions are sent, `http://` or `https://`; `user:password@` before the host
             becomes basic authentication.
         headers: Sent along; they take the place of the provider's own of the same name.
-        timeout_seconds: The time for one attempt, connecting included.
+        timeout_seconds: The time for one attempt, connecting included, which may take 10 seconds
+            of it. It must lie below `[executor] timeout_seconds`: only this limit knows how far
+            the attempt came, so that an answered request is not sent again.
         secret: Signs every request, see `signature`; `whsec_` and Base64, or any other text,
             which is then taken as it is.
         max_response_bytes: How much of an answer is kept, after decompression; the rest is cut.
@@ -89,7 +93,7 @@ class WebhookConfig:
 
     url: str = field(validator=_is_web_address, repr=False)
     headers: Mapping[str, str] = field(factory=dict[str, str], validator=_are_headers, repr=False)
-    timeout_seconds: float = field(default=30.0, validator=_is_span)
+    timeout_seconds: float = field(default=20.0, validator=_is_span)
     secret: str | None = field(default=None, validator=_is_secret, repr=False)
     max_response_bytes: int = field(default=65_536, validator=ge(0))
     allow_networks: tuple[str, ...] = field(default=(), validator=_are_networks)

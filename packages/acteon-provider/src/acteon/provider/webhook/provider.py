@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from importlib.metadata import version
 from types import SimpleNamespace, TracebackType
 from typing import Self
@@ -21,6 +22,8 @@ from aiohttp import (
     DummyCookieJar,
     ServerDisconnectedError,
     TraceConfig,
+    TraceConnectionCreateEndParams,
+    TraceConnectionCreateStartParams,
     TraceRequestHeadersSentParams,
 )
 from attrs import define, field
@@ -57,13 +60,21 @@ class WebhookProvider:
     request on, only the receiver's answer tells; without one, nobody knows. No request is ever
     repeated here.
 
+    A status line that came in counts, even if time runs out over the body. Two things undo that:
+    a body that is malformed in the same segment (see `answers`), and a caller who cancels, as by
+    a limit of his own that is not above `config.timeout`.
+
     Attributes:
         config: Where to, and how.
         clock: Stamps signatures, and tells how far off a `Retry-After` date is.
+        connect_limit: The part of `config.timeout` that looking the name up, connecting and the
+            handshake may take. It ends the wait for hosts out of reach while it is certain that
+            nothing was delivered, and leaves time for the answer of those that are not.
     """
 
     config: WebhookConfig
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
+    connect_limit: timedelta = field(default=timedelta(seconds=10), kw_only=True)
     _url: URL = field(init=False, repr=False)
     _refusal: str | None = field(init=False)
     _names: frozenset[str] = field(init=False, repr=False)
@@ -83,8 +94,10 @@ class WebhookProvider:
         return "idempotency-key" not in self._names
 
     async def __aenter__(self) -> Self:
-        sending = TraceConfig()
-        sending.on_request_headers_sent.append(_note_sending)
+        tracing = TraceConfig()
+        tracing.on_connection_create_start.append(_note_connecting)
+        tracing.on_connection_create_end.append(_note_connected)
+        tracing.on_request_headers_sent.append(_note_sending)
         self._session = ClientSession(
             connector=guarded_connector(self._guard(), limit=self.config.max_connections),
             cookie_jar=DummyCookieJar(),
@@ -92,7 +105,7 @@ class WebhookProvider:
             # The library unpacks as much as comes; `Answer` stops at its limit.
             auto_decompress=False,
             timeout=ClientTimeout(total=None, sock_connect=None),
-            trace_configs=[sending],
+            trace_configs=[tracing],
             trust_env=False,
         )
         return self
@@ -133,9 +146,9 @@ class WebhookProvider:
             raise ProviderConfigurationError(self._refusal)
         headers = {"Accept-Encoding": "identity", **ours}
         headers = {name: text for name, text in headers.items() if name.lower() not in self._names}
-        progress = _Progress()
         answer: Answer | None = None
         scope = asyncio.timeout(self.config.timeout_seconds)
+        progress = _Progress(scope, self.connect_limit)
         try:
             async with (
                 scope,
@@ -155,25 +168,57 @@ class WebhookProvider:
         except (ClientError, OSError) as error:
             if answer is None:
                 # Without the cause: its text may hold the URL, and with it a secret.
-                raise self._failure(error, progress, expired=scope.expired()) from None
+                raise self._failure(error, progress) from None
         return answer
 
-    def _failure(self, error: Exception, progress: "_Progress", *, expired: bool) -> ProviderError:
+    def _failure(self, error: Exception, progress: "_Progress") -> ProviderError:
         delivery: Delivery = "unknown" if progress.sending else "none"
-        if expired:
-            return ProviderTimeoutError(self.config.timeout, delivery=delivery)
+        if progress.scope.expired():
+            limit = self.connect_limit if progress.hurried else self.config.timeout
+            return ProviderTimeoutError(limit, delivery=delivery)
         return ProviderConnectionError(_text(error), delivery=delivery)
 
 
 @define
 class _Progress:
-    """How far a request has come.
+    """How far a request has come, and the time it has.
 
     Attributes:
+        scope: Ends the request.
+        connect_limit: How long connecting may take.
+        hurried: Whether the scope ends earlier than at first, because a connection is awaited.
         sending: Whether there is a connection, and a byte may have gone out on it.
     """
 
+    scope: asyncio.Timeout
+    connect_limit: timedelta
+    hurried: bool = False
     sending: bool = False
+    _end: float | None = None
+
+    def connecting(self) -> None:
+        self._end = self.scope.when()
+        limit = asyncio.get_running_loop().time() + self.connect_limit.total_seconds()
+        if self._end is not None and limit < self._end:
+            self.hurried = True
+            self.scope.reschedule(limit)
+
+    def connected(self) -> None:
+        if self.hurried and not self.scope.expired():
+            self.hurried = False
+            self.scope.reschedule(self._end)
+
+
+async def _note_connecting(
+    _session: ClientSession, context: SimpleNamespace, _: TraceConnectionCreateStartParams
+) -> None:
+    context.trace_request_ctx.connecting()
+
+
+async def _note_connected(
+    _session: ClientSession, context: SimpleNamespace, _: TraceConnectionCreateEndParams
+) -> None:
+    context.trace_request_ctx.connected()
 
 
 async def _note_sending(
