@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acteon.audit import Redaction
+from acteon.core import MAX_DEPTH
 
 X = "[REDACTED]"
 CASES: dict[str, tuple[list[str], object, object]] = {
@@ -61,15 +62,38 @@ def test_a_payload_without_named_values_is_given_back_itself() -> None:
     assert Redaction(["c", "a.c"]).apply(payload) is payload
 
 
-def test_depth_does_no_harm() -> None:
-    payload: dict[str, Any] = {"p": 1}
-    for _ in range(100_000):
-        payload = {"a": [payload]}
-    redacted = Redaction(["p"]).apply(payload)
+def nested(levels: int) -> Any:
+    payload: Any = {"p": 1}
+    for _ in range(levels - 1):
+        payload = [payload]
+    return payload
 
-    for _ in range(100_000):
-        redacted = redacted["a"][0]
+
+def test_what_is_nested_deeper_than_the_wire_allows_is_replaced() -> None:
+    redacted = Redaction(["p"]).apply(nested(MAX_DEPTH))
+    for _ in range(MAX_DEPTH - 1):
+        redacted = redacted[0]
     assert redacted == {"p": X}
+
+    redacted = Redaction(["q"]).apply(nested(100_000))
+    for _ in range(MAX_DEPTH):
+        redacted = redacted[0]
+    assert redacted == X
+
+
+def test_what_holds_itself_is_replaced_there() -> None:
+    payload: dict[str, Any] = {"p": 1, "q": 2}
+    payload.update(one=payload, two=[payload, payload], three={"four": payload})
+    wanted = {"p": X, "q": 2, "one": X, "two": [X, X], "three": {"four": X}}
+
+    assert Redaction(["p"]).apply(payload) == wanted
+    assert Redaction(["p", "a.b"]).apply(payload) == wanted
+
+
+def test_what_is_held_twice_is_kept_twice() -> None:
+    shared = {"p": 1, "q": 2}
+
+    assert Redaction(["p"]).apply([shared, shared]) == [{"p": X, "q": 2}, {"p": X, "q": 2}]
 
 
 class Field(Enum):

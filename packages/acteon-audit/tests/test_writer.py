@@ -136,7 +136,9 @@ async def test_leaving_a_cancelled_block_writes_what_is_queued() -> None:
     assert len(store.records) == 1
 
 
-async def test_what_the_time_for_leaving_does_not_suffice_for_is_dropped_and_counted() -> None:
+async def test_what_the_time_for_leaving_does_not_suffice_for_is_dropped_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     store = UnreliableAuditStore()
     store.open.clear()
     writer = AuditWriter(store, AuditSettings(batch_size=2, flush_delay=timedelta(0)))
@@ -147,6 +149,8 @@ async def test_what_the_time_for_leaving_does_not_suffice_for_is_dropped_and_cou
             await writer.__aexit__(None, None, None)
 
     assert (writer.written, writer.dropped, writer.queued) == (0, 5, 0)
+    (line,) = caplog.records
+    assert vars(line)["acteon.reason"].startswith("may be lost")
 
 
 async def test_after_the_end_records_are_dropped_and_counted() -> None:

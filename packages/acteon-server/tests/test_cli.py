@@ -50,9 +50,10 @@ def test_the_command_is_installed_under_its_name() -> None:
     assert point.load() is main
 
 
-def test_the_program_of_the_readme_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "start"), [(0, "Executed("), (1, "200 ok\n")])
+def test_the_programs_of_the_readme_run(number: int, start: str, tmp_path: Path) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    program = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[number]
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "program.py"],
@@ -62,7 +63,7 @@ def test_the_program_of_the_readme_runs(tmp_path: Path) -> None:
         timeout=30,
         check=True,
     )
-    assert done.stdout.startswith("Executed(")
+    assert done.stdout.startswith(start)
     assert done.stderr == ""
 
 

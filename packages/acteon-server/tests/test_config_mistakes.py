@@ -193,6 +193,26 @@ MEANING = [
         "[audit]\ncleanup_interval_seconds = 0",
         "[audit] cleanup_interval_seconds: must be between 1 and 31536000 seconds, not 0",
     ),
+    (
+        "[audit]\nttl_seconds = 1e-9",
+        "[audit] ttl_seconds: wanted 0 or at least 0.000001 seconds, found the number 1e-09",
+    ),
+    (
+        f"[server]\nport = {'7' * 400}",
+        f"[server] port: wanted a whole number of at most 64 bits, found the number {'7' * 60}…",
+    ),
+    (
+        f"[server]\nport = 0x{'f' * 5000}",
+        f"[server] port: wanted a whole number of at most 64 bits, found the number 0x{'f' * 58}…",
+    ),
+    (
+        f"[executor]\ntimeout_seconds = {'7' * 400}",
+        f"[executor] timeout_seconds: wanted a number of seconds, found the number {'7' * 60}…",
+    ),
+    (
+        f"[state]\n{'.'.join('a' * 3000)} = 1",
+        "is nested too deeply",
+    ),
     ("[audit]\nenabled = 1", "[audit] enabled: wanted true or false, found the number 1"),
     (
         '[audit]\nenabled = "true"',
@@ -365,6 +385,31 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(missing, environ={})
     assert str(caught.value) == f"{missing}: there is no such file"
+
+
+def test_a_link_to_nowhere_is_no_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acteon.toml").symlink_to(tmp_path / "gone")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, environ={})
+    assert str(caught.value) == "acteon.toml: is a link to a file that is not there"
+
+
+def test_a_file_is_no_directory_of_rules(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").touch()
+    for written in ("rules.yaml", str(tmp_path / "rules.yaml")):
+        with pytest.raises(ConfigError) as caught:
+            parse_config(f'[rules]\ndirectory = "{written}"', directory=tmp_path)
+        assert str(caught.value) == (
+            f"acteon.toml: [rules] directory: {tmp_path}/rules.yaml is not a directory"
+        )
+
+
+def test_a_number_that_is_too_long_to_be_read_is_refused_with_its_line() -> None:
+    text = f"[server]\nport = {'7' * 5000}"
+    assert refusal(text) == "acteon.toml:2: a number has too many digits"
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:

@@ -126,6 +126,22 @@ def test_keys_of_plugins_have_variables_too() -> None:
             "yes",
             'ACTEON_AUDIT_ENABLED: wanted true or false, found the text "yes"',
         ),
+        (
+            "SERVER_PORT",
+            "[" * 100_000,
+            f'ACTEON_SERVER_PORT: wanted a whole number, found the text "{"[" * 60}…"',
+        ),
+        (
+            "SERVER_PORT",
+            "7" * 5000,
+            f'ACTEON_SERVER_PORT: wanted a whole number, found the text "{"7" * 60}…"',
+        ),
+        (
+            "SERVER_PORT",
+            "7" * 400,
+            "ACTEON_SERVER_PORT: wanted a whole number of at most 64 bits, "
+            f'found the text "{"7" * 60}…"',
+        ),
         ("AUDIT_MAX_RECORDS", "0", "ACTEON_AUDIT_MAX_RECORDS: must be >= 1: 0"),
         (
             "STATE_BACKEND",
@@ -177,3 +193,20 @@ def test_a_port_from_kubernetes_is_ignored_with_a_warning(
 def test_a_section_that_is_none_is_told_whatever_the_environment_says() -> None:
     with pytest.raises(ConfigError, match=r"^acteon.toml: server: is a section"):
         configured({"SERVER_PORT": "1"}, "server = 5")
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "warned"),
+    [
+        ({"AUDIT_REDACT_FIELDS": "pin"}, "", True),
+        ({}, '[audit.redact]\nfields = ["pin"]', True),
+        ({"AUDIT_REDACT_ENABLED": "true"}, '[audit.redact]\nfields = ["pin"]', False),
+        ({}, '[audit.redact]\nenabled = false\nfields = ["pin"]', False),
+        ({}, "[audit]\nenabled = true", False),
+    ],
+)
+def test_fields_to_redact_without_the_switch_are_warned_about(
+    environ: dict[str, str], text: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    configured(environ, text)
+    assert ("nothing is redacted" in caplog.text) is warned

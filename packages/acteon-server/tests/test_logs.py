@@ -104,7 +104,38 @@ def test_an_exception_comes_with_its_traceback() -> None:
         raise KeyError("x")
     except KeyError:
         logging.getLogger("acteon").exception("failed")
-    assert stream.getvalue().splitlines()[-1] == "KeyError: 'x'"
+    assert stream.getvalue().splitlines()[-1] == "  KeyError: 'x'"
+
+
+def test_an_exceptions_text_forges_no_line_and_no_colour() -> None:
+    forged = "2025-01-01T00:00:00.000Z INFO  acteon.server: all is well"
+    stream = io.StringIO()
+    configure_logging({}, stream)
+    try:
+        raise ValueError(f"x\n{forged}\r{forged}\x1b[2J\u202e")
+    except ValueError:
+        logging.getLogger("acteon").exception("failed")
+    first, *rest = stream.getvalue().splitlines()
+    assert first.endswith("failed")
+    assert all(line.startswith("  ") for line in rest)
+    assert not set(stream.getvalue()) & {"\x1b", "\r", "\u202e"}
+
+
+@pytest.mark.parametrize("character", "\x1b\u2028\u202a\u202e\u2066\u2069")
+def test_nothing_turns_a_line_round(character: str) -> None:
+    text = TextFormatter().format(record(f"a{character}b", value=f"c{character}d"))
+    assert character not in text
+
+
+def test_json_lines_take_whatever_goes_with_them() -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    made = record("hi", keys={("a", 1): 2}, number=float("nan"), circle=circle, fine={"a": [1]})
+    found = json.loads(JsonFormatter().format(made))
+    assert found["acteon.keys"] == "{('a', 1): 2}"
+    assert found["acteon.number"] == "nan"
+    assert found["acteon.circle"] == "[[...]]"
+    assert found["acteon.fine"] == {"a": [1]}
 
 
 @given(message=st.text(), value=st.text())
@@ -142,7 +173,12 @@ def test_a_record_is_one_line_whatever_is_in_it(message: str, value: str) -> Non
         ("loud", None),
         ("acteon=loud", None),
         ("=debug", None),
-        ("info,,debug", None),
+        ("info,", LogLevels(logging.INFO)),
+        (",", LogLevels(logging.ERROR)),
+        ("info,,acteon=debug", LogLevels(logging.INFO, {"acteon": logging.DEBUG})),
+        ("my-app.x=off", LogLevels(logging.INFO, {"my-app.x": OFF})),
+        ("info;acteon=debug", None),
+        ("info acteon=debug", None),
     ],
 )
 def test_filters_are_levels_and_levels_of_loggers(

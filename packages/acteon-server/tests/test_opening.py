@@ -11,6 +11,8 @@ import pytest
 
 from acteon.core import Action, ConfigError, Executed, ProviderResponse
 from acteon.gateway import OnStoreError, OnUnknown
+from acteon.gateway.testing import ScriptedProvider
+from acteon.provider import ProviderRegistry
 from acteon.rules import OnRuleError
 from acteon.server.config import Config, parse_config
 from acteon.server.opening import (
@@ -111,7 +113,7 @@ async def test_a_missing_directory_of_rules_is_only_warned_about(
     async with AsyncExitStack() as stack:
         gateway = await open_gateway(stack, parse_config('[rules]\ndirectory = "nowhere"'))
         assert gateway.rules == ()
-    assert "no rules are loaded" in caplog.text
+    assert "there is no such directory" in caplog.text
 
 
 async def test_the_configuration_has_the_last_word_on_idempotence() -> None:
@@ -119,6 +121,40 @@ async def test_the_configuration_has_the_last_word_on_idempotence() -> None:
     async with AsyncExitStack() as stack:
         found = await open_providers(stack, parse_config(text))
     assert [(name, found[name].idempotent) for name in found] == [("a", False), ("b", True)]
+
+
+async def test_a_program_may_bring_providers_of_its_own() -> None:
+    brought = ScriptedProvider()
+    registry = ProviderRegistry.of({"m": brought})
+    async with AsyncExitStack() as stack:
+        config = parse_config(provider("x", "t") + provider("a", "t"))
+        gateway = await open_gateway(stack, config, providers=registry)
+        assert list(gateway.providers) == ["a", "m", "x"]
+        assert gateway.providers["m"].provider is brought
+
+
+async def test_a_provider_that_is_brought_and_configured_is_refused() -> None:
+    registry = ProviderRegistry.of({"x": ScriptedProvider()})
+    async with AsyncExitStack() as stack:
+        with pytest.raises(ConfigError, match=r"^provider 'x': the program .* brings one"):
+            await open_gateway(stack, parse_config(provider("x", "t")), providers=registry)
+
+
+@pytest.mark.parametrize(("seconds", "warned"), [(1, False), (2, True), (3, True)])
+async def test_a_limit_of_a_provider_that_never_strikes_is_warned_about(
+    seconds: int, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = (
+        '[executor]\ntimeout_seconds = 2\n[[providers]]\nname = "hook"\ntype = "webhook"\n'
+        f'url = "http://127.0.0.1:9/"\ntimeout_seconds = {seconds}'
+    )
+    async with AsyncExitStack() as stack:
+        await open_providers(stack, parse_config(text))
+    assert [
+        record.__dict__["acteon.provider"]
+        for record in caplog.records
+        if "time limit" in record.message
+    ] == (["hook"] if warned else [])
 
 
 async def test_everything_is_closed_with_the_stack() -> None:

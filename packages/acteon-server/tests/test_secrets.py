@@ -13,6 +13,7 @@ from acteon.core import ConfigError
 from acteon.server.config import Config, Secrets, parse_config
 
 SECRET = "s3cr3t-Hunter2"
+TOKEN = "ab" * 32
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +144,62 @@ def test_a_value_of_the_wrong_kind_is_not_shown_if_its_key_is_named_like_a_secre
     assert refusal("token = 771177") == (
         "acteon.toml: provider 'x': token: wanted a text, found a number"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[executor]\ntimeout_seconds = "${TOKEN}"',
+        '[server]\nport = "${TOKEN}"',
+        '[server]\nasgi = "${TOKEN}"',
+        '[server]\nhost = "${SPACED}"',
+        '[server]\ncors_allowed_origins = "${TOKEN}"',
+        '[state]\nbackend = "${TOKEN}"',
+        '[state]\nbackend = "acme"\nurl = "acme://x"\nports = "${TOKEN}"',
+        '[audit]\nenabled = true\nbackend = "${LINES}"',
+        '[rules]\ndirectory = "${FILE}"',
+        '[[providers]]\nname = "x"\ntype = "${TOKEN}"',
+        '[[providers]]\nname = "${TOKEN}"\ntype = "nope"',
+        '[[providers]]\nname = "${LINES}"\ntype = "acme"',
+        f'[[providers]]\nname = "x"\ntype = "webhook"\nurl = "http://h"\nheaders = "{TOKEN}"',
+        f'[[providers]]\nname = "x"\ntype = "acme"\ntoken = "bad{TOKEN}"',
+    ],
+)
+def test_no_mistake_shows_a_piece_of_a_long_secret(text: str, tmp_path: Path) -> None:
+    file = tmp_path / TOKEN[:40]
+    file.touch()
+    environ = {
+        "TOKEN": TOKEN,
+        "SPACED": f" {TOKEN}",
+        "LINES": f"{TOKEN}\n'{TOKEN}'",
+        "FILE": str(file),
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, environ=environ)
+    assert TOKEN[:8] not in str(caught.value)
+
+
+def test_a_name_that_comes_from_a_reference_is_not_told() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config('[state]\nbackend = "${WHICH}"', environ={"WHICH": SECRET})
+    assert str(caught.value) == (
+        "configuration error: unsupported state backend: [hidden] (is the feature enabled?): "
+        "there is no acteon.state plugin [hidden]; installed: acme, memory"
+    )
+
+
+@pytest.mark.parametrize("secret", ['"quoted"', "'x'", "a\\tb", '"a\\tb"', "true", '["a"]'])
+def test_a_referenced_text_is_what_it_is_to_the_letter(secret: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(secret)
+    for reference in ("${TOKEN}", "${file:token}"):
+        found: Any = provider(f'token = "{reference}"', {"TOKEN": secret}, tmp_path)
+        assert found.providers[0].settings.token == secret
+
+
+def test_a_secret_in_a_variable_is_hidden_as_it_is_read() -> None:
+    environ = {"ACTEON_STATE_BACKEND": "acme", "ACTEON_STATE_URL": '"acme://h/t\\u0030ken"'}
+    found = parse_config("", environ=environ)
+    assert found.secrets.hide("no answer from acme://h/t0ken") == "no answer from [hidden]"
 
 
 def test_a_validators_text_is_kept_unless_it_shows_a_piece_of_a_secret() -> None:

@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 from attrs import Factory, field, frozen
 
+from acteon.core import MAX_DEPTH
+
 PLACEHOLDER: Final = "[REDACTED]"
 
 _ATOMS: Final = frozenset({str, int, float, bool, type(None)})
@@ -42,16 +44,18 @@ class Redaction:
     def apply(self, payload: Any) -> Any:
         """Return `payload` with the named values replaced; if there are none, `payload` itself.
 
-        What was given is not changed, and may be nested to any depth. A value that JSON has no
-        form for is replaced too, as nobody can tell what is in it.
+        What was given is not changed. A value that JSON has no form for is replaced too, as
+        nobody can tell what is in it; and so are an object or list that holds itself, and those
+        below `acteon.core.MAX_DEPTH` others.
         """
         fields, placeholder, has_paths = self.fields, self.placeholder, self._has_paths
         changed = False
         whole = [payload]
-        # Objects and lists still to be gone through, each a copy of our own, with the path to it.
-        stack: list[tuple[Any, str]] = [(whole, "")]
+        # Objects and lists still to be gone through, each a copy of our own, with the path to it
+        # and the identities of what was copied: its own, and those of what it is in.
+        stack: list[tuple[Any, str, tuple[int, ...]]] = [(whole, "", ())]
         while stack:
-            container, path = stack.pop()
+            container, path, above = stack.pop()
             in_object = container.__class__ is dict
             inner_path = path
             members: Any = container.items() if in_object else enumerate(container)
@@ -72,9 +76,14 @@ class Redaction:
                     container[key] = placeholder
                     changed = True
                     continue
-                if inner is not None:
-                    container[key] = inner
-                    stack.append((inner, inner_path))
+                if inner is None:
+                    continue
+                if len(above) >= MAX_DEPTH or id(value) in above:
+                    container[key] = placeholder
+                    changed = True
+                    continue
+                container[key] = inner
+                stack.append((inner, inner_path, (*above, id(value))))
         return whole[0] if changed else payload
 
 

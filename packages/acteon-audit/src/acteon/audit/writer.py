@@ -32,12 +32,13 @@ class AuditWriter:
     stores allow. Where a store can never keep a record, the others of its batch are kept.
 
     Leaving the writer waits until the queue is empty: put that under a time limit. When the
-    limit strikes, what is left is dropped. One event loop, one thread.
+    limit strikes, what is left counts as dropped, and may be lost: of a write under way nobody
+    knows whether the store has the records. One event loop, one thread.
 
     Attributes:
         written: How many records the store has taken.
         dropped: How many were given up: no room, a store that failed too long or can never keep
-            them, or the end came first.
+            them, or the end came first. Some of them may be in the store all the same.
         failed_writes: How many writes have failed.
     """
 
@@ -150,7 +151,7 @@ class AuditWriter:
         finally:
             self._closed = True
             if self._queue:
-                self._drop(len(self._queue), "not written before the end")
+                self._drop(len(self._queue), "may be lost: not known to be written before the end")
                 self._queue.clear()
             self._move_on()
             self._report("more were dropped since the last report")

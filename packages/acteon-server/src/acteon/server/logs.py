@@ -31,7 +31,8 @@ _LEVELS: Final = {
 }
 _COLOURS: Final = {"TRACE": "35", "DEBUG": "34", "INFO": "32", "WARN": "33", "ERROR": "31"}
 _OWN: Final = "acteon."
-_PLAIN: Final = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_PLAIN: Final = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+_LOGGER: Final = re.compile(r"[\w-]+(?:(?:\.|::)[\w-]+)*")
 
 
 def configure_logging(environ: Mapping[str, str], stream: TextIO) -> None:
@@ -78,15 +79,16 @@ class LogLevels:
         """
         if text is None:
             return cls()
-        if not text.strip():
+        directives = [part for part in text.split(",") if part.strip()]
+        if not directives:
             return cls(logging.ERROR)
         default = logging.INFO
         by_logger: dict[str, int] = {}
-        for directive in text.split(","):
+        for directive in directives:
             name, equals, level = (part.strip() for part in directive.partition("="))
             if not equals:
                 name, level = "", name
-            if level.lower() not in _LEVELS or (equals and not name):
+            if level.lower() not in _LEVELS or (equals and not _LOGGER.fullmatch(name)):
                 return None
             if name:
                 by_logger[_logger_name(name)] = _LEVELS[level.lower()]
@@ -122,8 +124,9 @@ class TextFormatter(logging.Formatter):
         parts = [_instant(record), shown, f"{record.name}:", one_line(record.getMessage())]
         parts.extend(f"{name}={_shown(value)}" for name, value in _extras(record))
         line = " ".join(parts)
-        trace = _trace(self, record)
-        return f"{line}\n{trace}" if trace else line
+        # Indented, as the text of an exception may look like a line of ours.
+        trace = [f"  {one_line(inner)}" for inner in _trace(self, record).split("\n") if inner]
+        return "\n".join((line, *trace))
 
 
 class JsonFormatter(logging.Formatter):
@@ -136,11 +139,20 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        members.update((f"{_OWN}{name}", value) for name, value in _extras(record))
+        members.update((f"{_OWN}{name}", _encodable(value)) for name, value in _extras(record))
         trace = _trace(self, record)
         if trace:
             members["exception"] = trace
         return json.dumps(members, default=str)
+
+
+def _encodable(value: object) -> object:
+    """Return `value`, or how it is written if JSON has no form for something in it."""
+    try:
+        json.dumps(value, default=str, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):  # Keys that are no texts, NaN, circles.
+        return str(value)
+    return value
 
 
 def _level_name(record: logging.LogRecord) -> str:

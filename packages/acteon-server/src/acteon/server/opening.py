@@ -7,7 +7,8 @@ while it opens becomes a `ConfigError` of one line that shows no secret of the c
 import logging
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
-from typing import TypeVar
+from datetime import timedelta
+from typing import Final, TypeVar
 
 from acteon.audit import AuditPlugin, AuditSettings, AuditTrail, Redaction
 from acteon.core import (
@@ -30,19 +31,38 @@ from acteon.state import StateBackend, StatePlugin
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+NO_PROVIDERS: Final = ProviderRegistry()
+
 
 async def open_gateway(
-    stack: AsyncExitStack, config: Config, *, clock: Clock = SYSTEM_CLOCK
+    stack: AsyncExitStack,
+    config: Config,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+    providers: ProviderRegistry = NO_PROVIDERS,
 ) -> Gateway:
     """Open all that `config` names, and the gateway over it.
 
+    Args:
+        stack: Takes what is opened.
+        config: Says what that is.
+        clock: Measures the gateway's time.
+        providers: More of them, which the caller has opened and will close.
+
     Raises:
-        ConfigError: Something cannot be opened; what was open is closed with the stack.
+        ConfigError: Something cannot be opened, or a provider of `providers` is configured as
+            well; what was open is closed with the stack.
     """
+    for section in config.providers:
+        if section.name in providers:
+            raise ConfigError(
+                f"provider {section.name!r}: the program that runs the gateway brings one of "
+                "that name"
+            )
     gateway = Gateway(
         state=await open_state(stack, config),
         audit=await open_audit(stack, config, clock=clock),
-        providers=await open_providers(stack, config),
+        providers=_merged(providers, await open_providers(stack, config)),
         executor=executor_settings(config),
         dead_letters=dead_letters(config),
         rules_directory=config.rules.directory,
@@ -51,6 +71,12 @@ async def open_gateway(
         clock=clock,
     )
     return await stack.enter_async_context(gateway)
+
+
+def _merged(*registries: ProviderRegistry) -> ProviderRegistry:
+    return ProviderRegistry(
+        dict(sorted((name, found) for each in registries for name, found in each.items()))
+    )
 
 
 async def open_state(stack: AsyncExitStack, config: Config) -> StateBackend:
@@ -104,11 +130,37 @@ async def open_providers(stack: AsyncExitStack, config: Config) -> ProviderRegis
             opened[section.name] = await _entered(stack, plugin.open(section.name, settings))
         if section.idempotent is not None:
             overruled[section.name] = section.idempotent
+        _warn_about_limit(section.name, settings, config)
         log.info(
             "provider opened",
             extra={"acteon.provider": section.name, "acteon.type": section.type},
         )
     return ProviderRegistry.of(opened, overruled)
+
+
+def _warn_about_limit(name: str, settings: object, config: Config) -> None:
+    """Warn if attempts end before the provider itself gives up, and says what it knows."""
+    limit = getattr(settings, "timeout", None)
+    if limit is None:
+        limit = getattr(settings, "timeout_seconds", None)
+    match limit:
+        case timedelta():
+            seconds = limit.total_seconds()
+        case bool():
+            return
+        case int() | float():
+            seconds = float(limit)
+        case _:
+            return
+    if seconds >= config.executor.timeout.total_seconds():
+        log.warning(
+            "a provider's time limit never strikes: [executor] timeout_seconds is not longer",
+            extra={
+                "acteon.provider": name,
+                "acteon.limit_seconds": seconds,
+                "acteon.executor_seconds": config.executor.timeout.total_seconds(),
+            },
+        )
 
 
 async def _entered(stack: AsyncExitStack, opening: AbstractAsyncContextManager[T]) -> T:
@@ -121,10 +173,9 @@ def _explained(what: str, config: Config) -> Generator[None]:
     try:
         yield
     except ActeonError as error:
-        raise ConfigError(f"{what}: {_line(str(error), config)}") from error
+        raise ConfigError(_line(f"{what}: {error}", config)) from error
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{what}: {_line(text, config)}") from error
+        raise ConfigError(_line(f"{what}: {type(error).__name__}: {error}", config)) from error
 
 
 def _line(text: str, config: Config) -> str:

@@ -6,34 +6,49 @@ import signal
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
+from attrs import define
+
+from acteon.provider import ProviderRegistry
 from acteon.server.config import Asgi, Config
 from acteon.server.http import create_app
 from acteon.server.http.listening import listening
 from acteon.server.http.running import Shutdown, chosen_server, run_app
-from acteon.server.opening import open_gateway
+from acteon.server.opening import NO_PROVIDERS, open_gateway
 
 log = logging.getLogger(__name__)
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(config: Config) -> None:
+GRACE: Final = 0.1
+"""Seconds that whatever is closed after the end of `shutdown_timeout_seconds` has for it."""
+
+
+def run(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -> None:
     """Serve what `config` describes, as `serve` does, on the fastest event loop that there is.
+
+    Args:
+        config: It.
+        providers: More providers than it names.
 
     Raises:
         ConfigError: Something cannot be opened, or the port is taken.
     """
     with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
-        runner.run(serve(config))
+        runner.run(serve(config, providers=providers))
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -> None:
     """Serve what `config` describes until SIGINT or SIGTERM.
 
     Then no connection is accepted any more, requests under way end, and the audit trail is
     written, all within `shutdown_timeout_seconds`. A second signal ends the process at once.
+
+    Args:
+        config: It.
+        providers: More providers than it names, which the caller has opened and will close.
 
     Raises:
         ConfigError: Something cannot be opened, or the port is taken.
@@ -43,7 +58,7 @@ async def serve(config: Config) -> None:
     with _ordered_by_signals(shutdown), listening(server.host, server.port) as sockets:
         stack = AsyncExitStack()
         try:
-            gateway = await open_gateway(stack, config)
+            gateway = await open_gateway(stack, config, providers=providers)
             await run_app(
                 create_app(gateway, server),
                 sockets,
@@ -53,16 +68,69 @@ async def serve(config: Config) -> None:
                 on_started=_announce,
             )
         finally:
-            await _close(stack, shutdown)
+            await close(stack, shutdown)
     log.info("stopped")
 
 
-async def _close(stack: AsyncExitStack, shutdown: Shutdown) -> None:
-    try:
-        async with asyncio.timeout(shutdown.left):
-            await stack.aclose()
-    except TimeoutError:
+async def close(stack: AsyncExitStack, shutdown: Shutdown) -> None:
+    """Close `stack` within the time that `shutdown` leaves.
+
+    When that is over, what closes is cancelled, and after each further `GRACE` again: one
+    cancellation is used up by the one closer that it meets, and those behind it may hang, too.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    with _cancelled_after(shutdown.left, task) as cancelling:
+        # In this very task: what was entered here, such as a task group, must be left here.
+        await stack.aclose()
+    if cancelling.times:
         log.warning("not everything was written at shutdown: audit records may be lost")
+
+
+@define(eq=False)
+class _Cancelling:
+    """Cancels a task again and again.
+
+    Attributes:
+        task: It.
+        times: How many times it was cancelled.
+        alarm: Is going to cancel it next.
+    """
+
+    task: "asyncio.Task[Any]"
+    times: int = 0
+    alarm: asyncio.TimerHandle | None = None
+
+    def start(self, seconds: float) -> None:
+        """Let the next cancellation come in `seconds`."""
+        self.alarm = self.task.get_loop().call_later(seconds, self._strike)
+
+    def stop(self) -> None:
+        """Let no more come, and take back the count of those that came."""
+        assert self.alarm is not None
+        self.alarm.cancel()
+        for _ in range(self.times):
+            self.task.uncancel()
+
+    def _strike(self) -> None:
+        self.times += 1
+        self.task.cancel()
+        self.start(GRACE)
+
+
+@contextmanager
+def _cancelled_after(seconds: float, task: "asyncio.Task[Any]") -> Generator[_Cancelling]:
+    """Cancel `task` after `seconds`, and every `GRACE` from then on, until the block ends."""
+    before = task.cancelling()
+    cancelling = _Cancelling(task)
+    cancelling.start(max(seconds, GRACE))
+    try:
+        yield cancelling
+    except asyncio.CancelledError:
+        if not cancelling.times or task.cancelling() - cancelling.times > before:
+            raise  # Somebody else wants it cancelled, too.
+    finally:
+        cancelling.stop()
 
 
 def _announce(url: str) -> None:

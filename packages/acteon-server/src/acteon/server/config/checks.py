@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute
 
+from acteon.server.lines import shortened
+
 Limit = TypeVar("Limit", int, timedelta)
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -46,7 +48,7 @@ def listenable(_instance: object, attribute: "Attribute[Any]", value: str) -> No
         if not _HOST_NAME.fullmatch(value):
             raise ValueError(
                 f"{attribute.name!r} must be an address or a name, without scheme and port, "
-                f"not {value!r}"
+                f"not {shortened(value)!r}"
             ) from None
 
 
@@ -77,5 +79,5 @@ def origins(_instance: object, attribute: "Attribute[Any]", value: tuple[str, ..
         if not parts.scheme or f"{parts.scheme}://{parts.netloc}" != origin or not parts.netloc:
             raise ValueError(
                 f"{attribute.name!r} must list origins like https://app.example.com, without a "
-                f"path, not {origin!r}"
+                f"path, not {shortened(origin)!r}"
             )

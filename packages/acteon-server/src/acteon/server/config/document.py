@@ -11,6 +11,7 @@ _CURLY_QUOTES = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _DOTTED = re.compile(r"\((?:'[^']*',? ?)+\)")
 _QUOTED = re.compile(r"'([^']*)'")
+_LONG_NUMBER = re.compile(r"\d[\d_]{4300,}")
 _VALUE = re.compile(r"\s*(?P<key>[\w.\"'-]+)\s*=\s*(?P<value>.*?)\s*(?:#.*)?$")
 
 
@@ -23,6 +24,8 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise ConfigError(f"{path}: is a link to a file that is not there") from None
         raise ConfigError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a directory, not a file") from None
@@ -47,6 +50,11 @@ def parse_document(text: str, *, source: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_explained(str(error), text, source)) from None
+    except ValueError:
+        # The one thing that tomllib does not say itself; int() does.
+        long = _LONG_NUMBER.search(text)
+        place = f":{text.count(chr(10), 0, long.start()) + 1}" if long else ""
+        raise ConfigError(f"{source}{place}: a number has too many digits") from None
     except RecursionError:
         raise ConfigError(f"{source}: is nested too deeply") from None
 

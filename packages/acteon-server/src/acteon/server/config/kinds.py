@@ -10,6 +10,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -19,11 +20,13 @@ from cattrs import BaseValidationError, Converter
 from cattrs.cols import homogenous_tuple_structure_factory, is_sequence, list_structure_factory
 from cattrs.errors import IterableValidationNote
 
-from acteon.server.config.references import TextValue
+from acteon.server.config.references import Referenced, TextValue
+from acteon.server.lines import shortened
 
 Hook = Callable[[Any, Any], Any]
 
-_MAX_SHOWN: Final = 60
+_MAX_BITS: Final = 63
+"""Beyond them TOML promises nothing; and Python refuses to write down what is much longer."""
 
 
 def is_table(value: object) -> TypeGuard[dict[str, Any]]:
@@ -60,8 +63,10 @@ def register_kinds(converter: Converter) -> None:
 
 
 def _text(value: Any, _: Any) -> str:
+    if isinstance(value, Referenced):
+        return str(value)  # A secret may have quotes and backslashes of its own.
     if isinstance(value, TextValue):
-        parsed = _toml(value)
+        parsed = toml_value(value)
         return parsed if type(parsed) is str else str(value)
     if type(value) is not str:
         hint = "put it in quotes" if type(value) in (int, float, bool) else ""
@@ -70,23 +75,26 @@ def _text(value: Any, _: Any) -> str:
 
 
 def _whole(value: Any, _: Any) -> int:
-    found = _toml(value) if isinstance(value, TextValue) else value
+    found = toml_value(value) if isinstance(value, TextValue) else value
     if type(found) is not int:
         raise WrongKindError("a whole number", value, _unquote(value, int))
+    if found.bit_length() > _MAX_BITS:
+        raise WrongKindError("a whole number of at most 64 bits", value)
     return found
 
 
 def _number(value: Any, _: Any) -> float:
-    found = _toml(value) if isinstance(value, TextValue) else value
+    found = toml_value(value) if isinstance(value, TextValue) else value
     if type(found) not in (int, float):
         raise WrongKindError("a number", value, _unquote(value, float))
-    if not math.isfinite(found):
-        raise WrongKindError("a finite number", value)
-    return float(found)
+    with suppress(OverflowError):  # It is whole, and beyond all floats.
+        if math.isfinite(found):
+            return float(found)
+    raise WrongKindError("a finite number", value)
 
 
 def _switch(value: Any, _: Any) -> bool:
-    found = _toml(value) if isinstance(value, TextValue) else value
+    found = toml_value(value) if isinstance(value, TextValue) else value
     if type(found) is not bool:
         raise WrongKindError("true or false", value, _unquote(value, bool))
     return found
@@ -100,13 +108,17 @@ def _path(value: Any, _: Any) -> Path:
 
 
 def _duration(value: Any, _: Any) -> timedelta:
-    found = _toml(value) if isinstance(value, TextValue) else value
+    found = toml_value(value) if isinstance(value, TextValue) else value
     if type(found) not in (int, float):
         raise WrongKindError("a number of seconds", value, _unquote(value, float))
     try:
-        return timedelta(seconds=found)
+        duration = timedelta(seconds=found)
     except (OverflowError, ValueError):
         raise WrongKindError("a number of seconds", value) from None
+    if found and not duration:
+        # Where 0 means for ever, rounding would turn almost nothing into that.
+        raise WrongKindError("0 or at least 0.000001 seconds", value)
+    return duration
 
 
 def _no_duration(value: Any, _: Any) -> timedelta | None:
@@ -137,8 +149,9 @@ def _is_plain_union(kind: Any) -> bool:
 def _plain_union(value: Any, kind: Any) -> Any:
     found = value
     if isinstance(value, TextValue):
-        parsed = _toml(value)
-        found = str(value) if parsed is None else parsed
+        parsed = toml_value(value)
+        is_text = parsed is None or isinstance(parsed, str)
+        found = _text(value, str) if is_text else parsed
     if type(found) not in typing.get_args(kind):
         names = [_NAMES[member] for member in typing.get_args(kind) if member in _NAMES]
         raise WrongKindError(" or ".join(names), value)
@@ -182,7 +195,7 @@ def _list_hook(kind: Any, converter: Converter) -> Hook:
     def hook(value: Any, wanted: Any) -> Any:
         found = value
         if isinstance(value, TextValue):
-            parsed = _toml(value)
+            parsed = toml_value(value)
             # The elements are typed by what they are for as well, unless TOML says what they are.
             found = parsed if is_list(parsed) else _split(value)
         if not is_list(found):
@@ -207,7 +220,7 @@ def _table_hook(kind: Any, converter: Converter) -> Hook:
     member_kind = arguments[1] if arguments else Any
 
     def hook(value: Any, _: Any) -> dict[str, Any]:
-        found = _toml(value) if isinstance(value, TextValue) else value
+        found = toml_value(value) if isinstance(value, TextValue) else value
         if not is_table(found):
             raise WrongKindError("a table", value)
         made: dict[str, Any] = {}
@@ -226,11 +239,11 @@ def _table_hook(kind: Any, converter: Converter) -> Hook:
     return hook
 
 
-def _toml(text: str) -> Any:
+def toml_value(text: str) -> Any:
     """Return the TOML value that `text` is, or None."""
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # No TOML, too many digits, or too many brackets.
         return None
     # More than one key, and the text was no value but a piece of a document.
     return document["value"] if len(document) == 1 else None
@@ -248,7 +261,7 @@ def _unquote(value: Any, kind: type) -> str:
     """Return a hint if `value` would do without its quotes."""
     if type(value) is not str:
         return ""
-    found = _toml(value)
+    found = toml_value(value)
     fits = (int, float) if kind is float else (kind,)
     return "write it without quotes" if type(found) in fits else ""
 
@@ -274,9 +287,15 @@ def _described(value: Any, kind: str = "") -> str:
         case bool():
             return str(value).lower()
         case int() | float():
-            return f"the number {value}"
+            return f"the number {_digits(value)}"
         case str():
-            shown = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…"
+            shown = shortened(value)
             return f'"{shown}"' if kind == "text" else f'the text "{shown}"'
         case _:
             return _kind(value)
+
+
+def _digits(value: float) -> str:
+    # Of long numbers Python writes down only the hexadecimal digits.
+    is_long = isinstance(value, int) and value.bit_length() > 4096
+    return shortened(f"{value:#x}" if is_long else str(value))

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import os.path
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,7 +18,7 @@ from acteon.server.config.environment import (
     variable,
     warn_about_unmatched,
 )
-from acteon.server.config.kinds import is_list, is_table
+from acteon.server.config.kinds import is_list, is_table, toml_value
 from acteon.server.config.plugged import (
     AUDIT_SECTION,
     STATE_SECTION,
@@ -83,7 +84,8 @@ def load_config(
     Raises:
         ConfigError: It cannot be used; one line for each problem.
     """
-    if path is None and not DEFAULT_PATH.exists():
+    # A link that leads nowhere was meant to be a file.
+    if path is None and not os.path.lexists(DEFAULT_PATH):
         log.info("there is no acteon.toml here: the defaults hold")
         return _Reading({}, str(DEFAULT_PATH), Path(), environ).read(host, port)
     path = path or DEFAULT_PATH
@@ -150,8 +152,12 @@ class _Reading:
                 self._put(("server", name), option, f"--{name}")
         plugins = {backend.name: self._plugin(backend) for backend in _BACKENDS}
         warn_about_unmatched(self.environ, self.known)
-        self.tree = self._resolved(self.tree, ())
+        try:
+            self.tree = self._resolved(self.tree, ())
+        except RecursionError:
+            raise ConfigError(f"{self.source}: is nested too deeply") from None
         self.report.tree = self.tree
+        self._check_redaction()
         sections: dict[str, Any] = {}
         for name, cls in _SECTIONS.items():
             if name not in plugins:
@@ -165,10 +171,11 @@ class _Reading:
             )
         sections["providers"] = structured_providers(self.tree.get("providers", []), self.report)
         self._check_exposure(sections["server"])
+        sections["rules"] = self._located(sections["rules"])
+        secrets = Secrets.of(self.secrets)
         if self.report.lines:
-            raise ConfigError("\n".join(self.report.lines))
-        config = Config(**sections, secrets=Secrets.of(self.secrets))
-        return evolve(config, rules=self._located(config.rules))
+            raise ConfigError(self.report.told(secrets))
+        return Config(**sections, secrets=secrets)
 
     def _check_headings(self) -> None:
         """Report, and take out, what stands at the top and is no section."""
@@ -259,8 +266,17 @@ class _Reading:
                 extra={"acteon.key": self.report.label(place)},
             )
         if isinstance(found, Referenced) or _is_secret(found, place):
-            self.secrets.add(found)
+            self.secrets.update(_texts_of(found))
         return found
+
+    def _check_redaction(self) -> None:
+        """Warn if something is to be redacted, and the switch was forgotten."""
+        redact = self._table("audit").get("redact")
+        if is_table(redact) and "fields" in redact and "enabled" not in redact:
+            log.warning(
+                "nothing is redacted: there are fields, but not [audit.redact] enabled = true",
+                extra={"acteon.key": self.report.label(("audit", "redact", "fields"))},
+            )
 
     def _check_exposure(self, server: ServerSection | None) -> None:
         if server is not None and server.beyond_loopback and not server.allow_anonymous:
@@ -272,12 +288,15 @@ class _Reading:
                 )
             )
 
-    def _located(self, rules: RulesSection) -> RulesSection:
+    def _located(self, rules: RulesSection | None) -> RulesSection | None:
         """Look for the rules beside the file if they are not where the server was started."""
-        directory = rules.directory
-        if directory is None or directory.exists() or not (self.directory / directory).exists():
+        if rules is None or rules.directory is None:
             return rules
-        return evolve(rules, directory=self.directory / directory)
+        places = (rules.directory, self.directory / rules.directory)
+        found = next(filter(os.path.exists, places), rules.directory)
+        if os.path.exists(found) and not os.path.isdir(found):
+            self.report.add(Problem(("rules", "directory"), f"{found} is not a directory"))
+        return evolve(rules, directory=found)
 
 
 def _own_paths() -> list[tuple[str, ...]]:
@@ -322,3 +341,17 @@ def _is_secret(text: str, place: Place) -> bool:
     if any(isinstance(key, str) and key.lower().endswith("url") for key in place):
         return url_has_more(text)
     return any(isinstance(key, str) and named_like_a_secret(key) for key in place)
+
+
+def _texts_of(secret: str) -> set[str]:
+    """Return `secret`, and what else it is read as if it comes from the environment."""
+    is_toml = isinstance(secret, TextValue) and not isinstance(secret, Referenced)
+    return {secret, *(_texts_in(toml_value(secret)) if is_toml else ())}
+
+
+def _texts_in(value: Any) -> set[str]:
+    if is_table(value):
+        return {text for member in value.values() for text in _texts_in(member)}
+    if is_list(value):
+        return {text for element in value for text in _texts_in(element)}
+    return {value} if isinstance(value, str) else set()

@@ -58,7 +58,9 @@ class Secrets:
             password = url_password(value)
             if password:
                 found.add(password)
-        return cls(frozenset(found - {""}))
+        # Messages quote names, and with them what these hold.
+        quoted = {repr(value)[1:-1] for value in found}
+        return cls(frozenset((found | quoted) - {""}))
 
     def hide(self, text: str) -> str:
         """Return `text` with every secret in it replaced by `[hidden]`."""

@@ -6,6 +6,7 @@ from typing import Any
 from attrs import define, field
 
 from acteon.server.config.kinds import is_table
+from acteon.server.config.references import Secrets
 from acteon.server.config.structure import UNKNOWN, Place, Problem
 from acteon.server.lines import one_line
 
@@ -35,7 +36,11 @@ class Report:
 
     def line(self, text: str) -> None:
         """Add the problem `text`, which has no place."""
-        self.lines.append(one_line(text))
+        self.lines.append(text)
+
+    def told(self, secrets: Secrets) -> str:
+        """Return all problems, one a line, without what `secrets` hides."""
+        return "\n".join(one_line(secrets.hide(line)) for line in self.lines)
 
     def add(self, problem: Problem) -> None:
         """Add `problem`, unless one of its place is known: the first is the cause."""

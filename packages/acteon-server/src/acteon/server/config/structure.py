@@ -26,7 +26,9 @@ Place = tuple[str | int, ...]
 
 UNKNOWN: Final = "unknown key"
 _GIVES_AWAY: Final = 4
-"""A piece of a secret that is this long gives something away."""
+"""A word of a secret that is this long gives something away."""
+_PIECE: Final = 8
+"""So does so much of a longer word: texts may show the beginning of a value, or its end."""
 _SCHEMES: Final = frozenset({"http", "https", "postgres", "postgresql", "redis", "rediss", "text"})
 """Words that secrets and texts about them have in common."""
 
@@ -176,8 +178,10 @@ def _has(tree: Any, key: str | int) -> bool:
 
 
 def _member(tree: Any, key: str | int) -> Any:
+    if not (is_table(tree) or is_list(tree)):
+        return tree  # A text that stands for a list: its elements are what it is.
     try:
-        return tree[key]
+        return tree[key]  # type: ignore[index]
     except (KeyError, IndexError, TypeError):
         return tree
 
@@ -185,16 +189,24 @@ def _member(tree: Any, key: str | int) -> Any:
 def _shown(error: Exception, place: Place, value: Any) -> str:
     """Return the text of `error`, without the value if that is, or may be, a secret."""
     keys = [key for key in place if isinstance(key, str)]
+    if _may_be_secret(keys, value):
+        return _without_value(error)
     text = str(error)
     if keys:
         # Validators begin with the attribute, which the place names already.
         text = text.removeprefix(f"'{keys[-1]}' ")
         text = text.removeprefix(f"'{keys[-1].removesuffix('_seconds')}' ")
-    if not _gives_away(text, keys, value):
-        return text
+    return _without_value(error) if _gives_away(text, keys, value) else text
+
+
+def _without_value(error: Exception) -> str:
     if isinstance(error, WrongKindError):
         return error.without_value
     return "its value (not shown here) is not accepted"
+
+
+def _may_be_secret(keys: list[str], value: Any) -> bool:
+    return isinstance(value, Referenced) or (value != "" and any(map(named_like_a_secret, keys)))
 
 
 def _gives_away(text: str, keys: list[str], value: Any) -> bool:
@@ -203,10 +215,16 @@ def _gives_away(text: str, keys: list[str], value: Any) -> bool:
         return any(_gives_away(text, [*keys, key], member) for key, member in value.items())
     if is_list(value):
         return any(_gives_away(text, keys, element) for element in value)
-    if not isinstance(value, Referenced) and not any(map(named_like_a_secret, keys)):
+    if not _may_be_secret(keys, value):
         return False
     whole = str(value)
-    pieces = "".join(c if c.isalnum() else " " for c in whole).split()
-    return (whole != "" and whole in text) or any(
-        len(piece) >= _GIVES_AWAY and piece in text and piece not in _SCHEMES for piece in pieces
+    words = "".join(c if c.isalnum() else " " for c in whole).split()
+    return whole in text or any(
+        len(word) >= _GIVES_AWAY and word not in _SCHEMES and _shows(text, word) for word in words
     )
+
+
+def _shows(text: str, word: str) -> bool:
+    """Return whether `text` shows `word`, or a piece of it if it is long."""
+    size = min(len(word), _PIECE)
+    return any(text[start : start + size] in word for start in range(len(text) - size + 1))
