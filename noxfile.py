@@ -15,6 +15,8 @@ nox.options.sessions = ["lint", "types", "tests", "build"]
 
 # nox itself may have come in through it; what it runs is to find its own packages only.
 os.environ.pop("PYTHONPATH", None)
+# Behind a company's proxy the certificates that count are the machine's.
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 
 PACKAGES = sorted(path.parent.name for path in Path("packages").glob("*/pyproject.toml"))
 TESTED = [package for package in PACKAGES if Path("packages", package, "tests").is_dir()]
