@@ -81,9 +81,11 @@ def build(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def serve(session: nox.Session) -> None:
-    """Run the server, as `nox -s serve -- --port 3000` or with any other of its options."""
+    """Run the server with the quickstart's configuration, or with its own options behind `--`."""
     session.install("-e", "packages/acteon-server[fast]")
-    arguments = session.posargs or ["--config", "examples/quickstart/acteon.toml"]
+    arguments = session.posargs
+    if not {"-c", "--config"} & set(arguments):
+        arguments = ["--config", "examples/quickstart/acteon.toml", *arguments]
     session.run("acteon-server", *arguments)
 
 

@@ -56,6 +56,11 @@ async def test_a_missing_directory_is_only_a_warning(
 ) -> None:
     async with open_gateway(rules_directory=directory / "gone") as gateway:
         assert names(gateway) == []
+        assert "no rules are in force" in str((await gateway.check_ready())["rules"])
+        (directory / "gone").mkdir()
+        (directory / "gone" / "a.yaml").write_text(rules("a"))
+        await gateway.reload_rules()
+        assert (await gateway.check_ready())["rules"] is None
     assert "no such directory" in caplog.text
 
 
@@ -85,6 +90,21 @@ async def test_a_reload_replaces_all_rules(open_gateway: OpenGateway, directory:
         reloaded = await gateway.reload_rules()
         assert (reloaded.count, reloaded.directory) == (2, directory)
         assert await gateway.dispatch(make_action()) == Suppressed("b")
+
+
+async def test_a_reload_says_what_is_odd_about_its_rules(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    async with open_gateway(rules_directory=directory) as gateway:
+        (directory / "a.yaml").write_text(
+            "rules:\n  - {name: far, condition: {all: []}, prio: 1,"
+            " action: {type: reroute, target_provider: ghost}}\n"
+        )
+        warnings = (await gateway.reload_rules()).warnings
+
+    assert any("prio" in warning for warning in warnings)
+    assert any("'ghost', which is not configured" in warning for warning in warnings)
+    assert all("a.yaml: " in warning for warning in warnings)
 
 
 async def test_a_reload_with_any_bad_file_changes_nothing_and_names_all_of_them(

@@ -347,7 +347,13 @@ async def without_a_body_the_configured_directory_is_loaded(bench: Bench) -> Non
     async with bench.open(rules_directory=folder) as api:
         answer = await api.send("POST", RELOAD)
     assert answer.status == 200
-    assert answer.json() == {"reloaded": 1, "directory": str(folder), "loaded": 1, "errors": []}
+    assert answer.json() == {
+        "reloaded": 1,
+        "directory": str(folder),
+        "loaded": 1,
+        "errors": [],
+        "warnings": [],
+    }
 
 
 @story("B8")

@@ -249,7 +249,9 @@ class Gateway:
         found = {"state": store.result()}
         if audit is not None:
             found["audit"] = audit.result()
-        found["rules"] = None  # A gateway whose rules could not be loaded does not start.
+        found["rules"] = None
+        if self._rulebook.missing:
+            found["rules"] = f"there is no directory {self.rules_directory}: no rules are in force"
         found["draining"] = "the gateway is shutting down" if self._draining else None
         return found
 

@@ -1,6 +1,7 @@
 """The one way of an action: decide, admit, execute, settle, record."""
 
 import asyncio
+import logging
 from typing import Final
 
 from attrs import define, evolve
@@ -44,6 +45,8 @@ from acteon.state import (
     lock_name,
 )
 
+log = logging.getLogger(__name__)
+
 MAX_READS: Final = 8
 """How often the rules may ask for more state before a decision is given up."""
 
@@ -75,6 +78,14 @@ class Pipeline:
             outcome = await self._through(story, rules)
         except GatewayError as error:
             metrics.errors[error.code] += 1
+            log.warning(
+                "a dispatch reached no outcome",
+                extra={
+                    "acteon.action_id": action.id,
+                    "acteon.code": error.code,
+                    "acteon.error": str(error),
+                },
+            )
             await self._record(story, _failure(error))
             raise
         except asyncio.CancelledError:

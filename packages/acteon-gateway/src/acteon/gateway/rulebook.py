@@ -27,10 +27,12 @@ class Reloaded:
     Attributes:
         count: How many rules there are now.
         directory: Where they came from.
+        warnings: What is odd about them.
     """
 
     count: int
     directory: Path
+    warnings: tuple[str, ...] = ()
 
 
 @define(eq=False)
@@ -45,6 +47,7 @@ class Rulebook:
         directory: Where the rule files are, if anywhere.
         strict: Whether what would be a warning refuses a rule file.
         current: The rules in force.
+        missing: Whether there is no such directory, so that its rules are not in force.
     """
 
     store: StateStore
@@ -54,24 +57,32 @@ class Rulebook:
     directory: Path | None = None
     strict: bool = False
     current: RuleSet = field(factory=lambda: RuleSet.compile(()))
+    missing: bool = field(default=False, init=False)
     _as_written: RuleSet = field(factory=lambda: RuleSet.compile(()), init=False)
     _toggles: Toggles = field(factory=Toggles, init=False)
     _changing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
-    def use(self, rules: Iterable[Rule], warnings: Iterable[Problem] = ()) -> None:
-        """Put `rules` in force, as toggled, in place of all others."""
+    def use(self, rules: Iterable[Rule], warnings: Iterable[Problem] = ()) -> tuple[Problem, ...]:
+        """Put `rules` in force, as toggled, in place of all others; return what is odd about them.
+
+        Raises:
+            RuleParseError: One of them cannot be compiled; nothing changed.
+        """
         written = RuleSet.compile(
             rules,
             on_error=self.settings.on_rule_error,
             environment=self.settings.environment,
         )
-        for problem in (*warnings, *written.warnings, *self._dead_ends(written)):
+        problems = (*warnings, *written.warnings, *self._dead_ends(written))
+        for problem in problems:
             log.warning(
                 "a rule may not do what it seems to",
                 extra={"acteon.file": problem.file, "acteon.problem": str(problem)},
             )
         self._as_written = written
         self.current = written.toggled(self._toggles.enabled)
+        self.missing = False
+        return problems
 
     async def start(self, rules: Iterable[Rule]) -> None:
         """Put `rules` and those of the directory in force, and the toggles of the store.
@@ -92,24 +103,30 @@ class Rulebook:
         try:
             if directory is None:
                 self.use(extra)
+                self.missing = self.directory is not None
             else:
                 await self._load(directory, extra)
         except (RulesNotLoadedError, RuleParseError) as error:
             raise ConfigError(str(error)) from None
 
-    async def _load(self, directory: Path, extra: tuple[Rule, ...] = ()) -> int:
+    async def _load(self, directory: Path, extra: tuple[Rule, ...] = ()) -> Reloaded:
         try:
             loaded = await anyio.to_thread.run_sync(
                 lambda: load_rules(directory, strict=self.strict)
             )
-            self.use((*extra, *loaded.rules), loaded.warnings)
+            problems = self.use((*extra, *loaded.rules), loaded.warnings)
         except (RuleParseError, ConfigError) as error:
             raise RulesNotLoadedError(error) from None
         log.info(
             "rules loaded",
             extra={"acteon.rules": len(loaded.rules), "acteon.directory": str(directory)},
         )
-        return len(loaded.rules)
+        if not loaded.rules:
+            log.warning(
+                "there are no rules in the directory: every action is allowed",
+                extra={"acteon.directory": str(directory)},
+            )
+        return Reloaded(len(loaded.rules), directory, tuple(_told(each) for each in problems))
 
     def _dead_ends(self, rules: RuleSet) -> list[Problem]:
         return [
@@ -138,13 +155,13 @@ class Rulebook:
         if where is None:
             raise RulesNotLoadedError("there is no directory of rules")
         async with self._changing:
-            count = await self._load(where)
+            reloaded = await self._load(where)
             if directory is None:
                 try:
                     self._adopt(await change_toggles(self.store, Toggles.with_next_generation))
                 except StateError as error:
                     raise StateFailedError(error) from None
-        return Reloaded(count, where)
+        return reloaded
 
     async def set_enabled(self, name: str, *, enabled: bool) -> None:
         """Switch the first rule of that name, for all gateways that share the store.
@@ -201,3 +218,7 @@ class Rulebook:
                 self._adopt(evolve(toggles, generation=self._toggles.generation))
                 await self._load(self.directory)
             self._adopt(toggles)
+
+
+def _told(problem: Problem) -> str:
+    return f"{problem.file}: {problem}" if problem.file else str(problem)

@@ -61,7 +61,12 @@ class RuleEndpoints:
         chosen = None if wanted.directory is None else Path(directory)
         reloaded = await self.gateway.reload_rules(chosen)
         return json_answer(
-            ReloadResponse(reloaded=reloaded.count, directory=directory, loaded=reloaded.count)
+            ReloadResponse(
+                reloaded=reloaded.count,
+                directory=directory,
+                loaded=reloaded.count,
+                warnings=reloaded.warnings,
+            )
         )
 
     async def set_enabled(self, request: Request) -> Response:

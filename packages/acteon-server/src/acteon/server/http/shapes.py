@@ -115,12 +115,14 @@ class ReloadResponse:
         directory: Where they came from.
         loaded: The same as `reloaded`.
         errors: Always empty: if any file is bad, no rule changes and the answer is an error.
+        warnings: What is odd about the files: what will fail, or may not do what it seems to.
     """
 
     reloaded: int
     directory: str
     loaded: int
     errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @frozen
