@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack
@@ -59,6 +61,31 @@ async def test_every_command_gives_the_answer_that_is_shown(url: str) -> None:
         answer = await request(url, method, target, body, headers)
         assert answer.status == 200, answer
         assert shown_in(json.loads(shown), answer.json()), (command, answer.json())
+
+
+PROGRAMS = [
+    pytest.param(page, program, id=f"{page.parent.name}-{number}")
+    for page in sorted(ROOT.glob("packages/*/README.md"))
+    for number, (language, program) in enumerate(BLOCK.findall(page.read_text()))
+    if language == "python"
+]
+
+
+@pytest.mark.parametrize(("page", "program"), PROGRAMS)
+def test_every_program_that_a_package_shows_runs(page: Path, program: str, tmp_path: Path) -> None:
+    for language, text in BLOCK.findall(page.read_text()):
+        if language == "yaml":  # The rule file that the program reads.
+            (tmp_path / "rules").mkdir(exist_ok=True)
+            (tmp_path / "rules" / "mail.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
 def understood(command: str) -> tuple[str, str, bytes | None, dict[str, str]]:
