@@ -146,6 +146,7 @@ class Pipeline:
             try:
                 execution = await self._deliver(story, story.decision, provider, story.progress)
             except BaseException:
+                # Cancelled, or worse: how the claim ends depends on how far the delivery had come.
                 if story.progress.in_doubt:
                     ending = self._unknown_ending(provider)
                 raise

@@ -175,6 +175,7 @@ def _explained(what: str, config: Config) -> Generator[None]:
     except ActeonError as error:
         raise ConfigError(_line(f"{what}: {error}", config)) from error
     except Exception as error:
+        # It is somebody else's plugin; the operator is told in one line all the same.
         raise ConfigError(_line(f"{what}: {type(error).__name__}: {error}", config)) from error
 
 
