@@ -27,7 +27,12 @@ _MAX_LENGTH = 128
 
 def format_instant(instant: datetime) -> str:
     """Return `instant` in UTC with 0, 3 or 6 digits of fraction, the fewest that are exact."""
-    return _text(instant.astimezone(UTC).replace(tzinfo=None))
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    micros = instant.microsecond
+    if micros and not micros % 1000:
+        return instant.isoformat(timespec="milliseconds")[:-6] + "Z"
+    return instant.isoformat()[:-6] + "Z"
 
 
 @lru_cache(maxsize=4096)
@@ -126,11 +131,3 @@ def _fraction(nanos: int) -> str:
     if nanos % 1000 == 0:
         return f".{nanos // 1000:06}"
     return f".{nanos:09}"
-
-
-def _text(moment: datetime) -> str:
-    micros = moment.microsecond
-    if not micros:
-        return moment.isoformat() + "Z"
-    precision = "milliseconds" if micros % 1000 == 0 else "microseconds"
-    return moment.isoformat(timespec=precision) + "Z"

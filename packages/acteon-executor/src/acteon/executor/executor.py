@@ -15,6 +15,7 @@ from acteon.core import (
     ProviderResponse,
     ResponseStatus,
 )
+from acteon.executor.eager import Unfinished, begin
 from acteon.executor.execution import AttemptObserver, Certainty, Execution, Progress
 from acteon.executor.letters import DeadLetter, DeadLetterSink
 from acteon.executor.settings import ExecutorSettings
@@ -81,9 +82,13 @@ class Executor:
             progress: Is kept up to date while this runs, and may end the attempts.
         """
         progress = Progress() if progress is None else progress
+        permits = self._permits
         while True:
-            async with self._permits:
-                result = await self._counted(provider, action, progress)
+            await permits.acquire()
+            try:
+                result = await self._attempt(provider, action, progress)
+            finally:
+                permits.release()
             attempt = progress.attempts
             if isinstance(result, ProviderResponse):
                 return Execution(result, _certainty(result, progress.doubtful), attempt)
@@ -103,42 +108,47 @@ class Executor:
             if progress.give_up():
                 return await self._given_up(provider, action, result, progress)
 
-    async def _counted(
+    async def _attempt(
         self, provider: RegisteredProvider, action: Action, progress: Progress
     ) -> ProviderResponse | ProviderError:
+        """Make one call, in time; give what it answered or how it failed."""
         progress.attempts += 1
         progress.calling = True
         self.in_flight += 1
+        started = self.clock.monotonic()
+        observed = "cancelled"
         try:
-            result = await self._attempt(provider, action)
+            result = self._begun(provider, action)
+            if isinstance(result, Unfinished):
+                result = await self._in_time(provider, result)
+            observed = (
+                result.status.value if isinstance(result, ProviderResponse) else result.code.lower()
+            )
         finally:
             self.in_flight -= 1
+            if self.observer is not None:
+                seconds = self.clock.monotonic() - started
+                self.observer.attempted(provider.name, observed, seconds)
         # Cancelled, it stays a call under way: nobody will know how it ended.
         progress.calling = False
         if isinstance(result, ProviderError) and result.delivery == "unknown":
             progress.doubtful = True
         return result
 
-    async def _attempt(
+    def _begun(
         self, provider: RegisteredProvider, action: Action
-    ) -> ProviderResponse | ProviderError:
-        """Make one call, in time; give what it answered or how it failed."""
-        started = self.clock.monotonic()
-        observed = "cancelled"
+    ) -> ProviderResponse | ProviderError | Unfinished[ProviderResponse]:
+        """Begin a call; give its end if it has come to it without waiting for anything."""
         try:
-            result = await self._call(provider, action)
-            observed = (
-                result.status.value if isinstance(result, ProviderResponse) else result.code.lower()
-            )
-            return result
-        finally:
-            if self.observer is not None:
-                seconds = self.clock.monotonic() - started
-                self.observer.attempted(provider.name, observed, seconds)
+            result = begin(provider.provider.execute(action))
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - somebody else's provider may raise anything
+            return self._failed(provider, error)
+        return result if isinstance(result, Unfinished) else _checked(result)
 
-    async def _call(
-        self, provider: RegisteredProvider, action: Action
+    async def _in_time(
+        self, provider: RegisteredProvider, call: Unfinished[ProviderResponse]
     ) -> ProviderResponse | ProviderError:
+        """Wait for the end of a call as long as the settings say."""
         task = asyncio.current_task()
         assert task is not None
         cancellations = task.cancelling()
@@ -146,17 +156,13 @@ class Executor:
         result: ProviderResponse | ProviderError
         try:
             async with scope:
-                result = await provider.provider.execute(action)
-        except ProviderError as error:
-            # Its traceback leads to this frame: kept here, it would be a cycle for the collector.
-            result = error.with_traceback(None)
-        except asyncio.CancelledError:
+                result = await call
+        except asyncio.CancelledError as error:
             if task.cancelling() > cancellations:
                 raise
-            # Not for us: the provider awaited something that was cancelled elsewhere.
-            result = ExecutionFailedError("cancelled from within", delivery="unknown")
-        except Exception as error:  # noqa: BLE001 - somebody else's provider may raise anything
-            result = self._unexpected(provider, error, expired=scope.expired())
+            result = self._failed(provider, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            result = self._failed(provider, error, expired=scope.expired())
         if task.cancelling() > cancellations:
             # The provider turned the caller's cancellation into something of its own.
             raise asyncio.CancelledError
@@ -167,9 +173,16 @@ class Executor:
             return ProviderTimeoutError(self.settings.timeout)
         return result
 
-    def _unexpected(
-        self, provider: RegisteredProvider, error: Exception, *, expired: bool
+    def _failed(
+        self, provider: RegisteredProvider, error: BaseException, *, expired: bool = False
     ) -> ProviderError:
+        """Return the provider's error that `error` stands for."""
+        if isinstance(error, ProviderError):
+            # Its traceback leads to a frame that holds it: a cycle for the collector.
+            return error.with_traceback(None)
+        if isinstance(error, asyncio.CancelledError):
+            # Not for us: the provider awaited something that was cancelled elsewhere.
+            return ExecutionFailedError("cancelled from within", delivery="unknown")
         if not expired:
             log.error(
                 "provider raised what is no ProviderError",
