@@ -3,7 +3,7 @@ from datetime import timedelta
 import attrs
 
 from acteon.core import STATE, load_plugin
-from acteon.state import StateKey, StatePlugin, dispatch_state
+from acteon.state import LocalDispatchState, StateKey, StatePlugin, dispatch_state
 from acteon.state_memory import MemoryDispatch, MemoryStatePlugin
 
 KEY = StateKey("test", "t", "state", "1")
@@ -23,6 +23,6 @@ async def test_each_opening_starts_empty_and_runs_on_the_clock_of_the_machine() 
         await backend.store.set(KEY, "mine", ttl=timedelta(hours=1))
         assert await backend.store.get(KEY) == "mine"
         assert isinstance(dispatch_state(backend), MemoryDispatch)
-        assert not backend.dispatch or not backend.dispatch.remote
+        assert isinstance(backend.dispatch, LocalDispatchState)
     async with MemoryStatePlugin.open(MemoryStatePlugin.Config()) as backend:
         assert await backend.store.get(KEY) is None

@@ -14,6 +14,7 @@ from acteon.state import (
     Claimed,
     DispatchState,
     Ending,
+    LocalDispatchState,
     Settle,
     StateBackend,
     StateBackendError,
@@ -148,7 +149,7 @@ async def test_a_settle_does_not_wait_for_its_trip(trips: Trips, road: Road) -> 
     road.settle_gate.clear()
     wanted = begin("a", claim="1")
     await trips.begin(wanted)
-    await trips.settle(settling(wanted))
+    trips.settle(settling(wanted))
     assert trips.pending == 1
     await turns()
     assert trips.pending == 1
@@ -165,7 +166,7 @@ async def test_a_begin_waits_for_the_settle_of_what_it_names(
     wanted, other = begin("a", claim="1"), begin("b", lock="other", claim="1")
     await trips.begin(wanted)
     road.settle_gate.clear()
-    await trips.settle(settling(wanted))
+    trips.settle(settling(wanted))
     if under_way:
         await turns()
     async with asyncio.TaskGroup() as group:
@@ -184,7 +185,7 @@ async def test_a_settle_waits_for_a_renewal_of_its_lease(trips: Trips, road: Roa
     async with asyncio.TaskGroup() as group:
         group.create_task(trips.begin(wanted))
         await turns()
-        await trips.settle(settling(wanted))
+        trips.settle(settling(wanted))
         await turns()
         assert road.settles == []
         road.begin_gate.set()
@@ -238,7 +239,7 @@ async def test_a_failed_settle_is_sent_again_until_it_succeeds(
     wanted = begin("a", claim="1")
     await trips.begin(wanted)
     road.failing = StateConnectionError("away")
-    await trips.settle(evolve(settling(wanted), ending=Ending.DONE, ttl=HOUR))
+    trips.settle(evolve(settling(wanted), ending=Ending.DONE, ttl=HOUR))
     await clock.advance(timedelta(seconds=1))
     assert trips.pending == 1
     assert 3 <= len(road.settles) <= 6
@@ -257,7 +258,7 @@ async def test_a_settle_whose_answer_was_lost_is_not_called_stale(
     wanted = begin("a", claim="1")
     await trips.begin(wanted)
     road.failing, road.answer_lost = StateConnectionError("away"), True
-    await trips.settle(settling(wanted))
+    trips.settle(settling(wanted))
     await turns()
     road.failing = None
     await clock.advance(timedelta(seconds=1))
@@ -272,7 +273,7 @@ async def test_a_settle_that_never_arrives_is_given_up_when_its_lease_is_over(
     wanted = begin("a", claim="1")
     await trips.begin(wanted)
     road.failing = StateConnectionError("away")
-    await trips.settle(settling(wanted))
+    trips.settle(settling(wanted))
     await clock.advance(LEASE - timedelta(seconds=3))
     assert trips.failed == 0
     await clock.advance(timedelta(seconds=6))
@@ -285,7 +286,7 @@ async def test_a_settle_that_cannot_succeed_is_not_sent_again(trips: Trips, road
     wanted = begin("a")
     await trips.begin(wanted)
     road.failing = StateSerializationError("nonsense")
-    await trips.settle(settling(wanted))
+    trips.settle(settling(wanted))
     await trips.flush()
     assert (trips.failed, len(road.settles)) == (1, 1)
 
@@ -296,7 +297,7 @@ async def test_a_lost_lease_is_counted(
     wanted = begin("a", claim="1")
     await trips.begin(wanted)
     clock.move(LEASE)
-    await trips.settle(settling(wanted))
+    trips.settle(settling(wanted))
     await trips.flush()
     assert (trips.stale, trips.failed) == (1, 0)
     assert "a lease was over before its dispatch was settled" in caplog.messages
@@ -433,7 +434,7 @@ async def test_leaving_lets_nobody_wait_and_leaves_no_task(road: Road, clock: Ma
         await turns()
         queued = group.create_task(_failure(trips, begin("queued")))
         await turns()
-        await trips.settle(settling(begin("never")))
+        trips.settle(settling(begin("never")))
         await turns()
         await trips.__aexit__(None, None, None)
 
@@ -441,7 +442,7 @@ async def test_leaving_lets_nobody_wait_and_leaves_no_task(road: Road, clock: Ma
     assert trips.failed == 1
     assert asyncio.all_tasks() == before
     assert await _failure(trips, begin("late")) == "connection error: the gateway is closing"
-    await trips.settle(settling(begin("later")))
+    trips.settle(settling(begin("later")))
     assert trips.failed == 2
 
 
@@ -474,7 +475,7 @@ async def test_one_settle_that_fails_by_itself_holds_up_no_other(
         for token in ("broken", *(str(number) for number in range(200))):
             wanted = begin(token, claim=token)
             assert (await trips.begin(wanted)).admitted
-            await trips.settle(evolve(settling(wanted), ending=Ending.DONE, ttl=HOUR))
+            trips.settle(evolve(settling(wanted), ending=Ending.DONE, ttl=HOUR))
         await turns()
         assert trips.pending == 1, "no time has passed"
         await clock.advance(LEASE + timedelta(seconds=3))
@@ -492,7 +493,7 @@ async def test_a_renewal_that_comes_back_after_its_settle_is_forgotten(
     road.begin_gate.clear()
     renewal = asyncio.create_task(trips.begin(wanted))
     await turns()
-    await trips.settle(settling(wanted))
+    trips.settle(settling(wanted))
     road.begin_gate.set()
     await renewal
     await trips.flush()
@@ -507,50 +508,53 @@ async def test_flushing_nothing_returns_at_once(trips: Trips) -> None:
 
 
 @define(eq=False)
-class Here(Road):
-    """A state in this process."""
+class Here(LocalDispatchState):
+    """A state in this process: who holds which lock. Of token `odd` it makes nothing."""
 
-    remote = False
+    holders: dict[str, str] = field(factory=dict[str, str], init=False)
+
+    def begin_now(self, wanted: Begin) -> Began:
+        assert wanted.lock is not None
+        if wanted.token == "odd":
+            return Began(error=StateBackendError("full"))
+        holder = self.holders.setdefault(wanted.lock, wanted.token)
+        return Began(busy=None if holder == wanted.token else HOUR)
+
+    def settle_now(self, settle: Settle) -> bool | StateError:
+        assert settle.lock is not None
+        if settle.token == "odd":
+            return StateBackendError("full")
+        return self.holders.pop(settle.lock, None) == settle.token
 
 
-async def test_in_this_process_calls_go_straight_through(plain: StateBackend) -> None:
-    here = Here(dispatch_state(plain))
-    here.begin_gate.set()
-    here.settle_gate.set()
+async def test_in_this_process_calls_go_straight_through() -> None:
+    here = Here()
     before = asyncio.all_tasks()
-    wanted = begin("a", claim="1")
+    wanted = begin("a")
     async with Trips(here) as trips:
         assert (await trips.begin(wanted)).admitted
-        await trips.settle(settling(wanted))
-        assert asyncio.all_tasks() == before
-        assert await is_free(here.inner, wanted)
+        assert not (await trips.begin(evolve(wanted, token="b"))).admitted
+        trips.settle(settling(wanted))
+        assert (here.holders, asyncio.all_tasks()) == ({}, before)
         await trips.flush()
-        await trips.settle(settling(wanted))
+        trips.settle(settling(wanted))
         assert trips.stale == 1
 
 
-async def test_in_this_process_failures_are_told_alike(
-    plain: StateBackend, errors: list[StateError]
-) -> None:
-    here = Here(dispatch_state(plain), failing=StateBackendError("full"))
-    here.begin_gate.set()
-    here.settle_gate.set()
-    async with Trips(here, on_error=errors.append) as trips:
-        assert await _failure(trips, begin("a")) == "backend error: full"
-        await trips.settle(settling(begin("a")))
+async def test_in_this_process_failures_are_told_alike(errors: list[StateError]) -> None:
+    async with Trips(Here(), on_error=errors.append) as trips:
+        assert await _failure(trips, begin("odd")) == "backend error: full"
+        trips.settle(settling(begin("odd")))
         assert (trips.failed, len(errors)) == (1, 1)
 
 
-async def test_in_this_process_an_element_that_fails_by_itself_is_told_alike(
-    plain: StateBackend,
-) -> None:
-    here = Here(dispatch_state(plain))
-    here.begin_gate.set()
-    wanted = begin("a", claim="1")
-    assert wanted.claim is not None
-    await plain.store.set(wanted.claim, "something else", ttl=HOUR)
-    async with Trips(here) as trips:
-        assert (await _failure(trips, wanted)).startswith("serialization error")
+async def test_what_lives_in_this_process_takes_batches_like_any_other() -> None:
+    here = Here()
+    began = await here.begin([begin("a"), evolve(begin("a"), token="b"), begin("odd")])
+    assert [one.admitted for one in began] == [True, False, False]
+    settles = [settling(begin("a")), settling(begin("a")), settling(begin("odd"))]
+    done, stale, failed = await here.settle(settles)
+    assert (done, stale, str(failed)) == (True, False, "backend error: full")
 
 
 async def test_a_backend_that_answers_too_few_fails_its_trip(road: Road) -> None:
@@ -586,7 +590,7 @@ async def test_whoever_is_cancelled_whenever_nothing_stays_held(
             try:
                 await asyncio.sleep(0)
             finally:
-                await trips.settle(settling(wanted))
+                trips.settle(settling(wanted))
 
     async with Trips(state, clock=clock) as trips:
         async with asyncio.TaskGroup() as group:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import timedelta
+from itertools import count
 from random import Random
 
 from attrs import define, field
@@ -37,7 +38,7 @@ class Lease:
 
     Attributes:
         lock: The name of its lock.
-        token: What it holds it under.
+        token: What it holds it under; no other lease of any process has the same.
         place: Where it stands among those of its batch, if it is one of a batch.
         claim: The claim that it holds, or may hold, if any.
         locked: Whether the lock is held in the store, or may be.
@@ -45,7 +46,7 @@ class Lease:
     """
 
     lock: str
-    token: str = field(factory=new_id)
+    token: str
     place: Place | None = None
     claim: StateKey | None = None
     locked: bool = False
@@ -70,11 +71,17 @@ class Admission:
     _queues: Queues = field(factory=Queues, init=False)
     _claims: Running[StateKey] = field(factory=Running[StateKey], init=False)
     _leases: dict[str, Lease] = field(factory=dict[str, Lease], init=False)
+    _name: str = field(factory=new_id, init=False)
+    _numbers: "count[int]" = field(factory=count, init=False)
 
     @property
     def held(self) -> int:
         """How many locks are held, or waited for, by dispatches of this process."""
         return max(len(self._leases), len(self._queues))
+
+    def try_enter(self, lock: str, place: Place | None = None) -> Lease | None:
+        """Enter if no other dispatch of this process has `lock`; see `enter`."""
+        return self._lease(lock, place) if self._queues.try_enter(lock) else None
 
     async def enter(self, lock: str, deadline: float, place: Place | None = None) -> Lease:
         """Wait until no other dispatch of this process has `lock`; `leave` must follow.
@@ -87,13 +94,15 @@ class Admission:
         Raises:
             StateTimeoutError: Patience ended first.
         """
-        if not self._queues.try_enter(lock):
-            if place is not None:
-                place.pass_on()  # This may take long, and it is out of order anyway.
-            left = timedelta(seconds=max(0.0, deadline - self.clock.monotonic()))
-            if not await self._queues.enter(lock, left, self.clock):
-                raise StateTimeoutError(self.settings.patience)
-        return Lease(lock, place=place)
+        if place is not None:
+            place.pass_on()  # This may take long, and it is out of order anyway.
+        left = timedelta(seconds=max(0.0, deadline - self.clock.monotonic()))
+        if not await self._queues.enter(lock, left, self.clock):
+            raise StateTimeoutError(self.settings.patience)
+        return self._lease(lock, place)
+
+    def _lease(self, lock: str, place: Place | None) -> Lease:
+        return Lease(lock, f"{self._name}/{next(self._numbers)}", place)
 
     async def begin(
         self,
@@ -162,7 +171,7 @@ class Admission:
             return False
         return self._claims.is_run_by(claim, lease.place.batch)
 
-    async def leave(
+    def leave(
         self,
         lease: Lease,
         ending: Ending = Ending.RELEASE,
@@ -174,7 +183,7 @@ class Admission:
         self._leases.pop(lease.token, None)
         try:
             if lease.locked:
-                await self.trips.settle(
+                self.trips.settle(
                     Settle(
                         token=lease.token,
                         lock=lease.lock,

@@ -125,7 +125,9 @@ class Pipeline:
                 return provider
         name = lock_name(action.namespace, action.tenant, bounded(action.id))
         try:
-            lease = await self.admission.enter(name, deadline, story.place)
+            lease = self.admission.try_enter(name, story.place) or await self.admission.enter(
+                name, deadline, story.place
+            )
         except StateTimeoutError as error:
             raise LockError(error) from None
         ending = Ending.RELEASE
@@ -154,7 +156,7 @@ class Pipeline:
             return _outcome(story, provider, execution)
         finally:
             claim = story.decision.claim if story.decision is not None else None
-            await self.admission.leave(
+            self.admission.leave(
                 lease,
                 ending,
                 ttl=claim.ttl if claim is not None else None,

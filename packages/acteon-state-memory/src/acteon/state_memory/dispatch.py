@@ -1,9 +1,7 @@
 """Beginning and settling dispatches without leaving the process, or even the turn of the loop."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from math import inf
-from typing import ClassVar
 
 from attrs import define
 
@@ -14,8 +12,8 @@ from acteon.state import (
     Began,
     Begin,
     Claimed,
-    DispatchState,
     Ending,
+    LocalDispatchState,
     Settle,
     StateError,
     StateKey,
@@ -30,20 +28,12 @@ _DUPLICATE = Began(claim=Claimed.DONE)
 
 
 @define(eq=False)
-class MemoryDispatch(DispatchState):
-    """Dispatches on `table`. No call ever waits, which makes each of them atomic."""
-
-    remote: ClassVar[bool] = False
+class MemoryDispatch(LocalDispatchState):
+    """Dispatches on `table`."""
 
     table: Table
 
-    async def begin(self, batch: Sequence[Begin]) -> list[Began]:
-        return [self._begin(wanted) for wanted in batch]
-
-    async def settle(self, batch: Sequence[Settle]) -> list[bool]:
-        return [self._settle(settle) for settle in batch]
-
-    def _begin(self, wanted: Begin) -> Began:
+    def begin_now(self, wanted: Begin) -> Began:
         # Everything is looked at before anything is changed, so there is nothing to take back.
         table = self.table
         entries = table.entries
@@ -100,7 +90,7 @@ class MemoryDispatch(DispatchState):
             counted.append(place)
         return None, error, counted
 
-    def _settle(self, settle: Settle) -> bool:
+    def settle_now(self, settle: Settle) -> bool:
         table = self.table
         entries = table.entries
         now = table.clock.monotonic()

@@ -11,7 +11,7 @@ from typing import Final, Self
 from attrs import define, evolve
 
 from acteon.core import SYSTEM_CLOCK, Clock
-from acteon.state.dispatch import Began, Begin, DispatchState, Settle
+from acteon.state.dispatch import Began, Begin, DispatchState, LocalDispatchState, Settle
 from acteon.state.errors import StateBackendError, StateConnectionError, StateError
 from acteon.state.lanes import Lane, Order
 
@@ -60,7 +60,7 @@ class Trips:
     What is begun and what is settled travel apart, each with one trip under way at a time. A
     group leaves as soon as the one before is back: nobody waits for a timer, and nobody for a
     full group. What names one lock or claim stays in its order. Where the state is in this
-    process (not `DispatchState.remote`), the calls go straight through.
+    process (`LocalDispatchState`), the calls go straight through.
 
     Enter it before use; leaving it gives up what has not been sent, so `flush` first. Every
     admitted begin is to be settled.
@@ -85,7 +85,7 @@ class Trips:
         self.stale = 0
         self.failed = 0
         self._state = state
-        self._remote = state.remote
+        self._local = state if isinstance(state, LocalDispatchState) else None
         self._clock = clock
         self._on_error = on_error
         self._numbers = count()
@@ -113,7 +113,7 @@ class Trips:
         return len(self._held)
 
     async def __aenter__(self) -> Self:
-        if self._remote:
+        if self._local is None:
             # A task of its own holds the task group, so that it may be entered in one task (a
             # fixture, a lifespan) and left in another.
             self._entered = True
@@ -145,8 +145,8 @@ class Trips:
         Raises:
             StateError: The trip failed; what is held then is unknown, and ends with its lease.
         """
-        if not self._remote:
-            (began,) = await self._state.begin((begin,))
+        if self._local is not None:
+            began = self._local.begin_now(begin)
             if began.error is not None:
                 raise began.error
             return began
@@ -164,26 +164,23 @@ class Trips:
             self._abandon(item)
             raise
 
-    async def settle(self, settle: Settle) -> None:
-        """Settle one dispatch; never fails.
+    def settle(self, settle: Settle) -> None:
+        """Settle one dispatch; never fails, and never waits.
 
         In this process it is done on return. Otherwise it has been queued, and is sent, again and
         again if need be, until the lease must be over.
         """
-        if self._remote:
-            held = self._held.pop(settle.token, None)
-            if self._closed():
-                self._note(StateConnectionError("the gateway is closing"), certain=True)
-                return
-            lease = self._longest_lease if held is None else held.lease
-            self._queue(settle, lease, certain=held is not None, final=True)
+        if self._local is not None:
+            answer = self._local.settle_now(settle)
+            if answer is not True:
+                self._note(answer, certain=True)
             return
-        try:
-            (answer,) = await self._state.settle((settle,))
-        except StateError as error:
-            answer = error
-        if answer is not True:
-            self._note(answer, certain=True)
+        held = self._held.pop(settle.token, None)
+        if self._closed():
+            self._note(StateConnectionError("the gateway is closing"), certain=True)
+            return
+        lease = self._longest_lease if held is None else held.lease
+        self._queue(settle, lease, certain=held is not None, final=True)
 
     async def flush(self) -> None:
         """Return when everything queued has been sent and answered, or given up."""

@@ -181,11 +181,9 @@ class DispatchState(ABC):
     error is its answer.
 
     Attributes:
-        remote: Whether a call is a trip to a server; calls that never wait are not worth sharing.
         max_batch: How many elements one call takes at the most.
     """
 
-    remote: ClassVar[bool] = True
     max_batch: ClassVar[int] = 64
 
     @abstractmethod
@@ -209,3 +207,24 @@ class DispatchState(ABC):
         Raises:
             StateError: The trip failed; settling again is harmless.
         """
+
+
+class LocalDispatchState(DispatchState):
+    """A state that lives in this process, where no call ever waits.
+
+    Its calls are no trips: nothing is gained by sharing them, and each is atomic by itself.
+    """
+
+    @abstractmethod
+    def begin_now(self, wanted: Begin) -> Began:
+        """Begin one dispatch; its own failure is the answer's `error`."""
+
+    @abstractmethod
+    def settle_now(self, settle: Settle) -> bool | StateError:
+        """Settle one dispatch; see `settle`."""
+
+    async def begin(self, batch: Sequence[Begin]) -> list[Began]:
+        return [self.begin_now(wanted) for wanted in batch]
+
+    async def settle(self, batch: Sequence[Settle]) -> Sequence[bool | StateError]:
+        return [self.settle_now(settle) for settle in batch]
