@@ -217,7 +217,7 @@ async def test_one_that_fails_in_a_batch_fails_alone(
     store: Interrupted, state: PrimitiveDispatchState
 ) -> None:
     store.after[1] = fail
-    batch = [evolve(BEGIN, lock=f"L{n}", claim=evolve(CLAIM, id=str(n))) for n in range(20)]
+    batch = [evolve(BEGIN, lock=f"L{n}", claim=CLAIM._replace(id=str(n))) for n in range(20)]
     began = await state.begin(batch)
     assert [one.error is None for one in began].count(False) == 1
     assert sum(one.admitted for one in began) == 19

@@ -4,6 +4,7 @@ from acteon.core.action import Action
 from acteon.core.caller import ANONYMOUS, NOBODY, Caller
 from acteon.core.clock import SYSTEM_CLOCK, Clock, ManualClock, SystemClock
 from acteon.core.durations import duration_text
+from acteon.core.eager import Unfinished, run_eagerly
 from acteon.core.errors import (
     ActeonError,
     ConfigError,
@@ -74,6 +75,7 @@ __all__ = [
     "Suppressed",
     "SystemClock",
     "Throttled",
+    "Unfinished",
     "WireError",
     "canonical_timestamp",
     "decode_json",
@@ -88,5 +90,6 @@ __all__ = [
     "plugin_names",
     "read_action",
     "read_actions",
+    "run_eagerly",
     "write_outcome",
 ]

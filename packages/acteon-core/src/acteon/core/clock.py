@@ -32,8 +32,7 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
     async def sleep(self, pause: timedelta) -> None:
         await asyncio.sleep(pause.total_seconds())

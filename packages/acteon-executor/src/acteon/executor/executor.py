@@ -5,6 +5,7 @@ import logging
 from datetime import timedelta
 from random import Random
 
+import anyio
 from attrs import define, field
 
 from acteon.core import (
@@ -14,8 +15,9 @@ from acteon.core import (
     Failed,
     ProviderResponse,
     ResponseStatus,
+    Unfinished,
+    run_eagerly,
 )
-from acteon.executor.eager import Unfinished, begin
 from acteon.executor.execution import AttemptObserver, Certainty, Execution, Progress
 from acteon.executor.letters import DeadLetter, DeadLetterSink
 from acteon.executor.settings import ExecutorSettings
@@ -64,11 +66,11 @@ class Executor:
     random: Random = field(factory=Random, kw_only=True)
     in_flight: int = field(default=0, init=False)
     """How many attempts are under way."""
-    _permits: asyncio.Semaphore = field(init=False)
+    _permits: anyio.Semaphore = field(init=False)
     _seconds: float = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._permits = asyncio.Semaphore(self.settings.max_concurrent)
+        self._permits = anyio.Semaphore(self.settings.max_concurrent)
         self._seconds = self.settings.timeout.total_seconds()
 
     async def execute(
@@ -84,7 +86,10 @@ class Executor:
         progress = Progress() if progress is None else progress
         permits = self._permits
         while True:
-            await permits.acquire()
+            try:
+                permits.acquire_nowait()
+            except anyio.WouldBlock:
+                await permits.acquire()
             try:
                 result = await self._attempt(provider, action, progress)
             finally:
@@ -140,7 +145,7 @@ class Executor:
     ) -> ProviderResponse | ProviderError | Unfinished[ProviderResponse]:
         """Begin a call; give its end if it has come to it without waiting for anything."""
         try:
-            result = begin(provider.provider.execute(action))
+            result = run_eagerly(provider.provider.execute(action))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - somebody else's provider may raise anything
             return self._failed(provider, error)
         return result if isinstance(result, Unfinished) else _checked(result)

@@ -106,20 +106,18 @@ class Pipeline:
 
     async def _through(self, story: Story, rules: RuleSet) -> ActionOutcome:
         """Decide without any trip if the rules can; go on under the lock only if there is need."""
-        try:
-            decision = self._decide(story, rules, None)
-        except StateNotReadError as needed:
-            return await self._under_lock(story, rules, needed.reads)
-        story.decision = decision
-        return held_back(decision) or await self._under_lock(story, rules, ())
-
-    async def _under_lock(
-        self, story: Story, rules: RuleSet, reads: tuple[StateRead, ...]
-    ) -> ActionOutcome:
         action = story.action
         deadline = story.started + self.settings.patience.total_seconds()
         provider: RegisteredProvider | Failed | None = None
-        if story.decision is not None:
+        reads: tuple[StateRead, ...] = ()
+        try:
+            story.decision = self._decide(story, rules, None)
+        except StateNotReadError as needed:
+            reads = needed.reads
+        else:
+            refusal = held_back(story.decision)
+            if refusal is not None:
+                return refusal
             provider = provider_of(self.providers, action, story.decision)
             if isinstance(provider, Failed):
                 return provider
@@ -144,9 +142,10 @@ class Pipeline:
             refusal = await self._admit(story, story.decision, lease, deadline)
             if refusal is not None:
                 return refusal
+            shaped = _shaped(action, story.decision)
             story.progress = Progress(give_up=lambda: lease.lost)
             try:
-                execution = await self._deliver(story, story.decision, provider, story.progress)
+                execution = await self.executor.execute(provider, shaped, story.progress)
             except BaseException:
                 # Cancelled, or worse: how the claim ends depends on how far the delivery had come.
                 if story.progress.in_doubt:
@@ -171,7 +170,7 @@ class Pipeline:
         except EvaluationError as error:
             if error.rule:
                 self.metrics.rule_errors[error.rule] += 1
-                story.notes["rule_errors"] = [{"rule": error.rule, "error": str(error)}]
+                story.note("rule_errors", [{"rule": error.rule, "error": str(error)}])
             raise RuleFailedError(error) from None
         for rule, _ in decision.errors:
             self.metrics.rule_errors[rule] += 1
@@ -224,28 +223,12 @@ class Pipeline:
         if began.quota_error is not None:
             if self.settings.on_store_error is OnStoreError.DENY:
                 raise StateFailedError(began.quota_error)
-            story.notes["throttle_error"] = str(began.quota_error)
+            story.note("throttle_error", str(began.quota_error))
         return None
 
     def _check_lock(self, began: Began) -> None:
         if began.busy is not None:
             raise LockError(StateTimeoutError(self.settings.patience))
-
-    async def _deliver(
-        self,
-        story: Story,
-        decision: Decision,
-        provider: RegisteredProvider,
-        progress: Progress,
-    ) -> Execution:
-        route = decision.route
-        payload = decision.payload
-        if route is not None and route.changes:
-            payload = merge_patch(payload, route.changes)
-        action = story.action
-        if payload is not action.payload:
-            action = evolve(action, payload=payload)
-        return await self.executor.execute(provider, action, progress)
 
     def _ending(self, provider: RegisteredProvider, execution: Execution) -> Ending:
         match execution.certainty:
@@ -264,6 +247,15 @@ class Pipeline:
                 return Ending.UNKNOWN
             case OnUnknown.AUTO:
                 return Ending.RELEASE if provider.idempotent else Ending.UNKNOWN
+
+
+def _shaped(action: Action, decision: Decision) -> Action:
+    """Return `action` as its provider gets it."""
+    route = decision.route
+    payload = decision.payload if decision.modified else action.payload
+    if route is not None and route.changes:
+        payload = merge_patch(payload, route.changes)
+    return action if payload is action.payload else evolve(action, payload=payload)
 
 
 def _outcome(story: Story, provider: RegisteredProvider, execution: Execution) -> ActionOutcome:

@@ -1,9 +1,11 @@
 """Telling the audit trail what happened, and why."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from attrs import define, field
+from attrs import define
 
 from acteon.audit import AuditRecord, AuditTrail
 from acteon.core import (
@@ -14,6 +16,7 @@ from acteon.core import (
     Executed,
     Failed,
     Rerouted,
+    ResponseStatus,
     Suppressed,
     Throttled,
     encode_told,
@@ -21,7 +24,7 @@ from acteon.core import (
 )
 from acteon.executor import Progress
 from acteon.gateway.places import Place
-from acteon.rules import Decision
+from acteon.rules import Decision, MatchedRule
 
 
 @define(eq=False)
@@ -46,7 +49,13 @@ class Story:
     place: Place | None = None
     decision: Decision | None = None
     progress: Progress | None = None
-    notes: dict[str, Any] = field(factory=dict[str, Any])
+    notes: dict[str, Any] | None = None
+
+    def note(self, name: str, value: Any) -> None:
+        """Add something that is worth telling."""
+        if self.notes is None:
+            self.notes = {}
+        self.notes[name] = value
 
 
 def make_record(
@@ -67,8 +76,12 @@ def make_record(
         outcome=outcome.tag,
         action_payload=trail.payload(action.payload),
         verdict_details=_verdict_details(story),
-        outcome_details=encode_told(_outcome_details(story, outcome)),
-        metadata=encode_told(dict(action.metadata)) if action.metadata else b"{}",
+        outcome_details=(
+            _EXECUTED[outcome.response.status]
+            if isinstance(outcome, Executed)
+            else encode_told(_outcome_details(story, outcome))
+        ),
+        metadata=_labels(action.metadata),
         dispatched_at=story.dispatched_at,
         completed_at=clock.now(),
         duration_ms=int((clock.monotonic() - story.started) * 1000),
@@ -78,29 +91,43 @@ def make_record(
     )
 
 
-_PLAIN_ALLOW = encode_told({"verdict": "allow"})
+def _labels(metadata: Mapping[str, str]) -> bytes:
+    if not metadata:
+        return b"{}"
+    return encode_told(metadata if isinstance(metadata, dict) else dict(metadata))
 
 
 def _verdict_details(story: Story) -> bytes:
     decision = story.decision
     if decision is None:
-        return encode_told({"verdict": "error", **story.notes})
-    if not (decision.matched or decision.errors or story.notes):
-        return _PLAIN_ALLOW
-    details: dict[str, Any] = {"verdict": decision.verdict, **story.notes}
-    if decision.matched:
-        details["matched_rules"] = [
-            {"rule": rule, "verdict": verdict} for rule, verdict in decision.matched
-        ]
+        return encode_told({"verdict": "error", **(story.notes or {})})
+    if not (decision.errors or story.notes):
+        return _plain_verdict(decision.verdict, decision.matched)
+    details = {**_verdict(decision.verdict, decision.matched), **(story.notes or {})}
     if decision.errors:
         details["rule_errors"] = [{"rule": rule, "error": error} for rule, error in decision.errors]
     return encode_told(details)
 
 
+def _verdict(verdict: str, matched: tuple[MatchedRule, ...]) -> dict[str, Any]:
+    details: dict[str, Any] = {"verdict": verdict}
+    if matched:
+        details["matched_rules"] = [{"rule": rule, "verdict": verdict} for rule, verdict in matched]
+    return details
+
+
+@lru_cache(maxsize=1024)  # There are few rules, and each matches again and again.
+def _plain_verdict(verdict: str, matched: tuple[MatchedRule, ...]) -> bytes:
+    return encode_told(_verdict(verdict, matched))
+
+
+_EXECUTED: Final = {
+    status: encode_told({"status": status.value.capitalize()}) for status in ResponseStatus
+}
+
+
 def _outcome_details(story: Story, outcome: ActionOutcome) -> dict[str, Any]:
     match outcome:
-        case Executed(response):
-            return {"status": response.status.value.capitalize()}
         case Rerouted(original, new, response):
             return {
                 "original_provider": original,

@@ -78,47 +78,40 @@ class Queues:
 
 
 @define(eq=False)
-class _Run:
-    """Something that runs: who started it, and what is done when it ends."""
-
-    owner: object
-    ended: Woken | None = None
-
-
-@define(eq=False)
 class Running(Generic[K]):
-    """What is running in this process, by key, and who waits for its end."""
+    """What is running in this process, by key and for whom, and who waits for its end."""
 
-    _runs: dict[K, _Run] = field(factory=dict[K, _Run])
+    _owners: dict[K, object] = field(factory=dict[K, object])
+    _ends: dict[K, Woken] = field(factory=dict[K, Woken])
 
     def __len__(self) -> int:
         """Return how many keys are running."""
-        return len(self._runs)
+        return len(self._owners)
 
     def start(self, key: K, owner: object = None) -> None:
         """Note that `key` runs here, for `owner`; who waits for it already goes on waiting."""
-        if key not in self._runs:
-            self._runs[key] = _Run(owner)
+        self._owners.setdefault(key, owner)
 
     def end(self, key: K) -> None:
         """Note that `key` does not run any more, and wake all who wait for that."""
-        run = self._runs.pop(key, None)
-        if run is not None and run.ended is not None:
-            run.ended.set_result(None)
+        self._owners.pop(key, None)
+        if self._ends:
+            ended = self._ends.pop(key, None)
+            if ended is not None:
+                ended.set_result(None)
 
     def wait(self, key: K) -> Woken | None:
         """Return what is done when `key` ends, or None if it does not run here.
 
         All who wait share it, so none of them may cancel it.
         """
-        run = self._runs.get(key)
-        if run is None:
+        if key not in self._owners:
             return None
-        if run.ended is None:
-            run.ended = asyncio.get_running_loop().create_future()
-        return run.ended
+        ended = self._ends.get(key)
+        if ended is None:
+            ended = self._ends[key] = asyncio.get_running_loop().create_future()
+        return ended
 
     def is_run_by(self, key: K, owner: object) -> bool:
         """Return whether `key` runs here for `owner`."""
-        run = self._runs.get(key)
-        return run is not None and run.owner is owner
+        return key in self._owners and self._owners[key] is owner

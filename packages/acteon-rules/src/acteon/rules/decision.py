@@ -96,8 +96,8 @@ class Decision:
         rule: Its name, or None.
         matched: All rules that matched, in order.
         refused: Whether the action must not run (`deny`, `suppress`; `rule` is the one).
-        payload: The payload after all changes by `modify` rules.
-        modified: Whether any changed it.
+        modified: Whether `modify` rules changed the payload.
+        payload: If so, the payload after all changes; otherwise None, it is the action's.
         claim: The claim to be held first, if any.
         quota: The quota that must have room, if any.
         route: Where it goes instead, if anywhere.
@@ -108,8 +108,8 @@ class Decision:
     rule: str | None = None
     matched: tuple[MatchedRule, ...] = ()
     refused: bool = False
-    payload: Any = field(default=None, repr=False)
     modified: bool = False
+    payload: Any = field(default=None, repr=False)
     claim: WantedClaim | None = None
     quota: WantedQuota | None = None
     route: WantedRoute | None = None

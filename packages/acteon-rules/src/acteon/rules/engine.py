@@ -41,6 +41,7 @@ from acteon.rules.walking import parts
 
 _MAX_PLANS: Final = 1024
 _NOTHING_READ: Final[StateValues] = {}
+_ALLOWED: Final = Decision()
 
 
 class OnRuleError(Enum):
@@ -63,12 +64,14 @@ class _CompiledRule:
         condition: Tells whether it matches.
         key: Gives the key of its effect, if that has one.
         matched: What a decision says about it.
+        alone: The decision if it is the one rule that matches; None if that depends on the action.
     """
 
     rule: Rule
     condition: Evaluate
     key: Evaluate | None
     matched: MatchedRule
+    alone: Decision | None
 
 
 @define(eq=False)
@@ -187,7 +190,7 @@ class RuleSet:
         payload = action.payload
         plan = self._plan(action) if self._enabled else ()
         if not plan:
-            return Decision(payload=payload)
+            return _ALLOWED
         context = Context(
             action, payload, now, _NOTHING_READ if state is None else state, self.reads
         )
@@ -197,6 +200,8 @@ class RuleSet:
                 if not asked.condition(context):
                     continue
                 if gathered is None:
+                    if asked.alone is not None:
+                        return asked.alone
                     gathered = _Gathered(payload)
                 _apply(asked, context, gathered)
             except (EvaluationError, RecursionError) as error:
@@ -211,9 +216,9 @@ class RuleSet:
             if not asked.rule.continues:
                 return _decision(gathered, asked.matched.verdict, asked.rule.name)
         if gathered is None:
-            return Decision(payload=payload)
+            return _ALLOWED
         if not gathered.matched:
-            return Decision(payload=payload, errors=gathered.errors)
+            return Decision(errors=gathered.errors)
         return _decision(gathered, gathered.matched[0].verdict, gathered.matched[0].rule)
 
     def _plan(self, action: Action) -> Sequence[_CompiledRule]:
@@ -243,9 +248,15 @@ class RuleSet:
 def _compile(rule: Rule, variables: Mapping[str, str]) -> _CompiledRule:
     compiler = Compiler(variables, rule.timezone)
     condition, *keys = [compiler.compile(expression) for expression in expressions_of(rule)]
-    return _CompiledRule(
-        rule, condition, keys[0] if keys else None, MatchedRule(rule.name, rule.effect.verdict)
-    )
+    key = keys[0] if keys else None
+    matched = MatchedRule(rule.name, rule.effect.verdict)
+    alone = None
+    if key is None and not rule.continues and not isinstance(rule.effect, Modify):
+        gathered = _Gathered(None)
+        _contribute(rule, None, gathered)
+        gathered.matched = (matched,)
+        alone = _decision(gathered, matched.verdict, rule.name)
+    return _CompiledRule(rule, condition, key, matched, alone)
 
 
 def _is_always_true(condition: Evaluate) -> bool:
@@ -279,18 +290,25 @@ def _reads(rules: Iterable[Rule]) -> tuple[StateRead, ...]:
 
 def _apply(asked: _CompiledRule, context: Context, gathered: _Gathered) -> None:
     """Add what follows from a rule that matched; of every kind but modify the first counts."""
-    rule = asked.rule
-    effect = rule.effect
+    effect = asked.rule.effect
     # All that may fail comes first, so that a rule contributes wholly or not at all.
     key = None if asked.key is None else display(asked.key(context))
+    if isinstance(effect, Modify):
+        gathered.payload = context.payload = merge_patch(context.payload, effect.changes)
+        gathered.modified = True
+    else:
+        _contribute(asked.rule, key, gathered)
+    gathered.matched += (asked.matched,)
+
+
+def _contribute(rule: Rule, key: str | None, gathered: _Gathered) -> None:
+    """Add what follows from `rule` whatever the action is."""
+    effect = rule.effect
     match effect:
-        case Allow():
+        case Allow() | Modify():
             pass
         case Deny() | Suppress():
             gathered.refused = True
-        case Modify(changes=changes):
-            gathered.payload = context.payload = merge_patch(context.payload, changes)
-            gathered.modified = True
         case Deduplicate():
             if gathered.claim is None:
                 gathered.claim = WantedClaim(rule.name, key, effect.ttl)
@@ -302,7 +320,6 @@ def _apply(asked: _CompiledRule, context: Context, gathered: _Gathered) -> None:
                 gathered.route = WantedRoute(rule.name, effect.target, effect.changes)
         case _:
             assert_never(effect)
-    gathered.matched += (asked.matched,)
 
 
 def _decision(gathered: _Gathered, verdict: str, rule: str) -> Decision:
@@ -313,8 +330,8 @@ def _decision(gathered: _Gathered, verdict: str, rule: str) -> Decision:
         rule=rule,
         matched=gathered.matched,
         refused=gathered.refused,
-        payload=gathered.payload,
         modified=gathered.modified,
+        payload=gathered.payload if gathered.modified else None,
         claim=gathered.claim if taken else None,
         quota=gathered.quota if taken else None,
         route=gathered.route if taken else None,

@@ -1,8 +1,6 @@
 """The names of entries."""
 
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 DEDUP: Final = "dedup"
 COUNTER: Final = "counter"
@@ -10,8 +8,7 @@ STATE: Final = "state"
 RATE_LIMIT: Final = "rate_limit"
 
 
-@frozen(cache_hash=True)  # one key is looked up several times on its way through a dispatch
-class StateKey:
+class StateKey(NamedTuple):  # whose hash is cheap: one key is looked up many times in a dispatch
     """The name of one entry, of one tenant.
 
     Attributes:

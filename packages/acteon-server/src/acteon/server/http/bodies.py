@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from attrs import frozen
+from attrs import define, frozen
 from starlette.types import Receive, Scope
 
-from acteon.core import InvalidError, MalformedError
+from acteon.core import InvalidError, MalformedError, Unfinished, run_eagerly
 from acteon.server.config import ServerSection
 from acteon.server.http.errors import ClientGoneError, RequestError
 
@@ -77,33 +77,60 @@ class BodyReader:
         return None
 
     async def _whole(self, receive: Receive, problem: RequestError | None) -> bytes:
-        limit = self.server.max_body_bytes
+        upload = _Upload(self.server.max_body_bytes, problem)
+        # Most bodies are there already: those need no time limit.
+        rest = run_eagerly(upload.take(receive))
+        if isinstance(rest, Unfinished):
+            limit = self.server.read_timeout.total_seconds()
+            try:
+                async with asyncio.timeout(limit):
+                    await rest
+            except TimeoutError:
+                text = f"the request body took more than {limit:g} seconds"
+                upload.problem = upload.problem or RequestError(408, text)
+        if upload.problem is not None:
+            raise upload.problem
+        return upload.body
+
+
+@define(eq=False)
+class _Upload:
+    """A body on its way.
+
+    Attributes:
+        limit: How many bytes it may have.
+        problem: Why it is refused, if it is.
+        body: What has come of it.
+    """
+
+    limit: int
+    problem: RequestError | None
+    body: bytes = b""
+
+    async def take(self, receive: Receive) -> None:
+        """Take it in to its end, or until it is much too long.
+
+        Raises:
+            ClientGoneError: It was not sent to its end.
+        """
         chunks: list[bytes] = []
         size = 0
-        try:
-            async with asyncio.timeout(self.server.read_timeout.total_seconds()):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        raise ClientGoneError
-                    chunk: bytes = message.get("body", b"")
-                    size += len(chunk)
-                    if problem is None and size > limit:
-                        problem = _too_large()
-                        chunks.clear()
-                    if problem is None:
-                        chunks.append(chunk)
-                    elif size > _LISTENED * limit:
-                        raise problem
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            if problem is None:
-                seconds = self.server.read_timeout.total_seconds()
-                problem = RequestError(408, f"the request body took more than {seconds:g} seconds")
-        if problem is not None:
-            raise problem
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            chunk: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            size += len(chunk)
+            if self.problem is None and size > self.limit:
+                self.problem = _too_large()
+                chunks.clear()
+            if self.problem is None:
+                chunks.append(chunk)
+            elif size > _LISTENED * self.limit:
+                return
+        self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _too_large() -> RequestError:

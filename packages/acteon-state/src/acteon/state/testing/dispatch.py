@@ -57,8 +57,8 @@ class DispatchStateConformance(BackendFixtures):
     def quotas(self, key: StateKey) -> tuple[Quota, Quota]:
         """Give a quota with room for five, and one with room for one."""
         return (
-            Quota(evolve(key, kind="rate_limit", id="five"), 5, HOUR),
-            Quota(evolve(key, kind="rate_limit", id="one"), 1, HOUR),
+            Quota(key._replace(kind="rate_limit", id="five"), 5, HOUR),
+            Quota(key._replace(kind="rate_limit", id="one"), 1, HOUR),
         )
 
     async def test_what_is_free_is_held(
@@ -243,7 +243,7 @@ class DispatchStateConformance(BackendFixtures):
     async def test_what_is_read_comes_in_its_order(
         self, dispatch: DispatchState, store: StateStore, begin: Begin, key: StateKey
     ) -> None:
-        keys = [evolve(key, kind="state", id=str(n)) for n in range(3)]
+        keys = [key._replace(kind="state", id=str(n)) for n in range(3)]
         await store.set(keys[0], "first", ttl=HOUR)
         await store.increment(keys[2], 7, ttl=HOUR)
         reading = evolve(begin, reads=tuple(keys))
@@ -340,7 +340,7 @@ class DispatchStateConformance(BackendFixtures):
     ) -> None:
         assert begin.claim is not None
         await store.set(begin.claim, "something else", ttl=HOUR)
-        sound = evolve(begin, lock=name + "2", claim=evolve(begin.claim, id="2"))
+        sound = evolve(begin, lock=name + "2", claim=begin.claim._replace(id="2"))
         broken, whole = await dispatch.begin([begin, sound])
 
         assert isinstance(broken.error, StateSerializationError)
@@ -389,7 +389,7 @@ class DispatchStateConformance(BackendFixtures):
         self, dispatch: DispatchState, begin: Begin, settle: Settle, key: StateKey
     ) -> None:
         batch = [
-            evolve(begin, token=f"t{n}", lock=f"{begin.lock}{n}", claim=evolve(key, id=str(n)))
+            evolve(begin, token=f"t{n}", lock=f"{begin.lock}{n}", claim=key._replace(id=str(n)))
             for n in range(dispatch.max_batch)
         ]
         await dispatch.begin(batch[::2])

@@ -43,7 +43,7 @@ class Unfinished(Generic[T]):
             return value
 
 
-def begin(awaitable: Awaitable[T]) -> T | Unfinished[T]:
+def run_eagerly(awaitable: Awaitable[T]) -> T | Unfinished[T]:
     """Return what `awaitable` gives if it gives it without waiting, else the rest of it.
 
     Raises:
