@@ -92,6 +92,7 @@ async def in_process(rules: Path) -> float:
         start = time.perf_counter()
         for action in actions:
             await gateway.dispatch(action)
+        await audit.flush()
         return DISPATCHES / (time.perf_counter() - start)
 
 

@@ -111,6 +111,10 @@ class AuditTrail:
         except OverflowError:
             return None
 
+    def take(self, record: AuditRecord) -> bool:
+        """Keep `record` if that needs no waiting, as `AuditWriter.take` does."""
+        return self._writer.take(record)
+
     async def record(self, record: AuditRecord) -> None:
         """See to it that `record` is kept, as `AuditWriter.record` does."""
         await self._writer.record(record)

@@ -93,6 +93,16 @@ class AuditWriter:
         """How many records have been handed over and are not yet written or dropped."""
         return len(self._queue)
 
+    def take(self, record: AuditRecord) -> bool:
+        """Queue `record` if its caller need not wait for anything; return whether that is so.
+
+        Otherwise `record` is to be awaited.
+        """
+        if self._sync or self._is_full():
+            return False
+        self._enqueue(record)
+        return True
+
     async def record(self, record: AuditRecord) -> None:
         """See to it that `record` gets into the store; raise nothing if it does not.
 
@@ -106,13 +116,16 @@ class AuditWriter:
             if self._is_full():
                 self._drop(1, "no room in the queue")
                 return
+        self._enqueue(record)
+        if self._sync:
+            await self.flush()
+
+    def _enqueue(self, record: AuditRecord) -> None:
         self._queue.append(record)
         self._accepted += 1
         size = len(self._queue)
         if size == 1 or size == self._batch_size:
             self._wake.set()
-        if self._sync:
-            await self.flush()
 
     async def flush(self) -> None:
         """Return when all that was recorded before is written or dropped, or the store fails."""

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from acteon.core.ids import new_id
-from acteon.core.timestamps import canonical_timestamp, format_instant, parse_instant
+from acteon.core.timestamps import canonical_timestamp, parse_instant
 
 _made: str = ""
 """The last timestamp that was made here, which need not be checked."""
@@ -15,7 +15,7 @@ _made: str = ""
 
 def _now_text() -> str:
     global _made
-    _made = text = format_instant(datetime.now(UTC))
+    _made = text = datetime.now(UTC).isoformat()[:-6] + "Z"
     return text
 
 
@@ -50,7 +50,7 @@ class Action:
     provider: str
     action_type: str
     payload: Any
-    metadata: Mapping[str, str] = field(factory=dict[str, str])
+    metadata: Mapping[str, str] = field(factory=lambda: {})
     dedup_key: str | None = None
     id: str = field(factory=new_id)
     created_at: str = field(factory=_now_text, validator=_is_timestamp)

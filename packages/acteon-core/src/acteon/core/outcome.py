@@ -28,7 +28,7 @@ class ProviderResponse:
 
     status: ResponseStatus = ResponseStatus.SUCCESS
     body: Any = None
-    headers: Mapping[str, str] = field(factory=dict[str, str])
+    headers: Mapping[str, str] = field(factory=lambda: {})
 
     def as_json(self) -> dict[str, Any]:
         return {

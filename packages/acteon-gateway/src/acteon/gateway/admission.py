@@ -135,7 +135,7 @@ class Admission:
         pause = FIRST_PAUSE
         while True:
             try:
-                began = await self.trips.begin(wanted)
+                began = self.trips.begin_now(wanted) or await self.trips.begin(wanted)
             except StateError:
                 # Whether it holds something now is unknown; giving it back does no harm.
                 lease.locked = True

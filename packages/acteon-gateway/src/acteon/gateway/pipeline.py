@@ -94,7 +94,8 @@ class Pipeline:
             raise
         else:
             metrics.ended(outcome)
-            await self._record(story, outcome)
+            if self.trail is not None:
+                await self._record(story, outcome)
             return outcome
         finally:
             metrics.durations.observe(self.clock.monotonic() - story.started)
@@ -102,7 +103,9 @@ class Pipeline:
     async def _record(self, story: Story, outcome: ActionOutcome) -> None:
         trail = self.trail
         if trail is not None:
-            await trail.record(make_record(story, outcome, trail, self.clock))
+            record = make_record(story, outcome, trail, self.clock)
+            if not trail.take(record):
+                await trail.record(record)
 
     async def _through(self, story: Story, rules: RuleSet) -> ActionOutcome:
         """Decide without any trip if the rules can; go on under the lock only if there is need."""

@@ -27,16 +27,17 @@ class LogProvider:
         return True
 
     async def execute(self, action: Action) -> ProviderResponse:
-        log.info(
-            "action delivered to the log",
-            extra={
-                "acteon.provider": self.name,
-                "acteon.action_id": action.id,
-                "acteon.namespace": action.namespace,
-                "acteon.tenant": action.tenant,
-                "acteon.action_type": action.action_type,
-            },
-        )
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "action delivered to the log",
+                extra={
+                    "acteon.provider": self.name,
+                    "acteon.action_id": action.id,
+                    "acteon.namespace": action.namespace,
+                    "acteon.tenant": action.tenant,
+                    "acteon.action_type": action.action_type,
+                },
+            )
         return ProviderResponse(body={"provider": self.name, "logged": True})
 
     async def health_check(self) -> None:

@@ -13,6 +13,10 @@ from acteon.state import StateKey
 Name = StateKey | str
 """Keys are the names of entries, texts those of locks; they are never equal."""
 
+_Kept = tuple[str, ...] | str
+"""A name as it is kept: a plain tuple equals its key, and the garbage collector, which looks at
+keys again and again, lets it go at first sight."""
+
 Entry = tuple[str, float]
 """A value and when, on the monotonic clock, it expires. A tuple of these costs the garbage
 collector nothing, however many there are."""
@@ -34,15 +38,15 @@ class Table:
     """
 
     clock: Clock
-    entries: dict[Name, Entry] = field(factory=dict[Name, Entry], init=False, repr=False)
-    leased: set[Name] = field(factory=set[Name], init=False, repr=False)
+    entries: dict[_Kept, Entry] = field(factory=dict[_Kept, Entry], init=False, repr=False)
+    leased: set[_Kept] = field(factory=set[_Kept], init=False, repr=False)
     """The names that hold leases, live or not."""
-    _turn: list[Name] = field(factory=list[Name], init=False, repr=False)
+    _turn: list[_Kept] = field(factory=list[_Kept], init=False, repr=False)
     _due: list[int] = field(factory=list[int], init=False, repr=False)
     """The seconds, as a heap, at whose end there is something to sweep."""
-    _names: dict[int, list[Name]] = field(factory=dict[int, list[Name]], init=False, repr=False)
+    _names: dict[int, list[_Kept]] = field(factory=dict[int, list[_Kept]], init=False, repr=False)
     """What there is to sweep, by those seconds."""
-    _scheduled: dict[Name, int] = field(factory=dict[Name, int], init=False, repr=False)
+    _scheduled: dict[_Kept, int] = field(factory=dict[_Kept, int], init=False, repr=False)
     """The second of each name; where else it may be listed, it is void."""
     _writes: int = field(default=0, init=False, repr=False)
 
@@ -67,19 +71,21 @@ class Table:
 
     def put_until(self, name: Name, value: str, expires: float) -> None:
         """Set `name` until `expires`."""
-        self.entries[name] = (value, expires)
-        self.leased.discard(name)
+        kept = _kept(name)
+        self.entries[kept] = (value, expires)
+        self.leased.discard(kept)
         if expires < inf:
-            self._schedule(name, expires)
+            self._schedule(kept, expires)
         self.written()
 
     def lease(self, name: Name, value: str, expires: float) -> None:
         """Set `name` until `expires`, expecting that it will be dropped or put before."""
-        self.entries[name] = (value, expires)
-        self.leased.add(name)
+        kept = _kept(name)
+        self.entries[kept] = (value, expires)
+        self.leased.add(kept)
         self.written()
 
-    def drop(self, name: Name) -> None:
+    def drop(self, name: _Kept) -> None:
         """Remove the entry `name`, which must be there."""
         del self.entries[name]
         self.leased.discard(name)
@@ -93,7 +99,7 @@ class Table:
             self._sweep_due(now)
             self._sweep_leases(now)
 
-    def _schedule(self, name: Name, expires: float) -> None:
+    def _schedule(self, name: _Kept, expires: float) -> None:
         second = int(expires) + 1
         scheduled = self._scheduled.get(name)
         if scheduled is not None and scheduled <= second:
@@ -135,3 +141,7 @@ class Table:
             found = self.entries.get(name)
             if found is not None and found[1] <= now and name in self.leased:
                 self.drop(name)
+
+
+def _kept(name: Name) -> _Kept:
+    return name if isinstance(name, str) else tuple(name)

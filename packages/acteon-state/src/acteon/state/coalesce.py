@@ -137,6 +137,19 @@ class Trips:
         if not runner.cancelled():
             runner.result()
 
+    def begin_now(self, begin: Begin) -> Began | None:
+        """Begin one dispatch where the state is in this process; None where it takes a trip.
+
+        Raises:
+            StateError: It failed; what is held then is unknown, and ends with its lease.
+        """
+        if self._local is None:
+            return None
+        began = self._local.begin_now(begin)
+        if began.error is not None:
+            raise began.error
+        return began
+
     async def begin(self, begin: Begin) -> Began:
         """Begin one dispatch.
 
@@ -145,10 +158,8 @@ class Trips:
         Raises:
             StateError: The trip failed; what is held then is unknown, and ends with its lease.
         """
-        if self._local is not None:
-            began = self._local.begin_now(begin)
-            if began.error is not None:
-                raise began.error
+        began = self.begin_now(begin)
+        if began is not None:
             return began
         if self._closed():
             raise StateConnectionError("the gateway is closing")
