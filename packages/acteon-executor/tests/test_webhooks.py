@@ -7,8 +7,9 @@ import pytest
 
 from acteon.core import Action, Failed, ResponseStatus
 from acteon.executor import Backoff, Certainty, Executor, ExecutorSettings
-from acteon.provider import ProviderRegistry, RegisteredProvider, WebhookConfig, WebhookPlugin
+from acteon.provider import ProviderRegistry, RegisteredProvider
 from acteon.provider.testing import Receiver, answer, close, reset
+from acteon.provider.webhook import WebhookConfig, WebhookPlugin
 
 HASTY = ExecutorSettings(
     max_retries=3,

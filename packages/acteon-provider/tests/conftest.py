@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from acteon.core import Action, ManualClock
-from acteon.provider import WebhookConfig, WebhookProvider
 from acteon.provider.testing import Receiver
+from acteon.provider.webhook import WebhookConfig, WebhookProvider
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 

@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from acteon.core import Action
-from acteon.provider import (
-    AddressGuard,
+from acteon.provider import AddressGuard, ProviderConfigurationError, ProviderError
+from acteon.provider.guarded import (
     GuardedResolver,
-    ProviderConfigurationError,
-    ProviderError,
-    WebhookProvider,
     guarded_connector,
     host_refusal,
     with_plain_host,
 )
 from acteon.provider.testing import Receiver
+from acteon.provider.webhook import WebhookProvider
 
 Open = Callable[..., Awaitable[WebhookProvider]]
 

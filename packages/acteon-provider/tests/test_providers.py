@@ -21,11 +21,10 @@ from acteon.provider import (
     ProviderHealth,
     ProviderPlugin,
     ProviderRegistry,
-    WebhookConfig,
-    WebhookPlugin,
     check_health,
 )
 from acteon.provider.testing import ProviderConformance, Receiver
+from acteon.provider.webhook import WebhookConfig, WebhookPlugin
 
 SECOND = timedelta(seconds=1)
 

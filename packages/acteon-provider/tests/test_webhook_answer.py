@@ -21,8 +21,6 @@ from acteon.provider import (
     ProviderError,
     ProviderTimeoutError,
     RateLimitedError,
-    WebhookConfig,
-    WebhookProvider,
 )
 from acteon.provider.testing import (
     Receiver,
@@ -34,6 +32,7 @@ from acteon.provider.testing import (
     gzip_bomb,
     reset,
 )
+from acteon.provider.webhook import WebhookConfig, WebhookProvider
 from acteon.provider.webhook.answers import parse_retry_after
 
 Open = Callable[..., Awaitable[WebhookProvider]]

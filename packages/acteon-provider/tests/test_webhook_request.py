@@ -15,14 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acteon.core import Action, ManualClock
-from acteon.provider import (
-    ProviderError,
-    ProviderSerializationError,
-    WebhookConfig,
-    WebhookProvider,
-    delivery_key,
-)
+from acteon.provider import ProviderError, ProviderSerializationError
 from acteon.provider.testing import Receiver, answer, close
+from acteon.provider.webhook import WebhookConfig, WebhookProvider, delivery_key
 
 Open = Callable[..., Awaitable[WebhookProvider]]
 

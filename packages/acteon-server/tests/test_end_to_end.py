@@ -16,8 +16,9 @@ from acteon.audit_memory import MemoryAuditStore
 from acteon.executor import Backoff, ExecutorSettings, MemoryDeadLetters
 from acteon.gateway import Gateway, GatewaySettings
 from acteon.gateway.testing import until
-from acteon.provider import Provider, ProviderRegistry, WebhookConfig, WebhookPlugin
+from acteon.provider import Provider, ProviderRegistry
 from acteon.provider.testing import Receiver, answer, reset
+from acteon.provider.webhook import WebhookConfig, WebhookPlugin
 from acteon.server.config import Asgi
 from acteon.server.http import create_app
 from acteon.server.testing import Answer, RunningServer, request

@@ -12,6 +12,8 @@ from yarl import URL
 from acteon.provider.addresses import AddressGuard
 from acteon.provider.errors import ProviderConfigurationError
 
+__all__ = ["GuardedResolver", "guarded_connector", "host_refusal", "with_plain_host"]
+
 _AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 
