@@ -40,6 +40,25 @@ async def test_records_are_written_together_after_the_delay() -> None:
         assert (store.batches, writer.queued, writer.written) == ([3], 0, 3)
 
 
+async def test_what_needs_no_waiting_is_taken_at_once() -> None:
+    clock, store = ManualClock(), UnreliableAuditStore()
+    settings = AuditSettings(max_queue=2, flush_delay=LATER)
+    async with AuditWriter(store, settings, clock=clock) as writer:
+        records = make_records(3)
+        assert [writer.take(record) for record in records] == [True, True, False]
+        assert writer.queued == 2
+        await writer.flush()
+        assert writer.take(records[2])
+    assert writer.written == 3
+    assert not writer.take(make_record())
+
+
+async def test_what_must_be_written_before_the_dispatch_ends_is_not_taken_at_once() -> None:
+    async with AuditWriter(PlainAuditStore(), AuditSettings(mode="sync")) as writer:
+        assert not writer.take(make_record())
+        assert (writer.queued, writer.written) == (0, 0)
+
+
 async def test_a_full_batch_does_not_wait() -> None:
     clock, store = ManualClock(), UnreliableAuditStore()
     settings = AuditSettings(batch_size=4, flush_delay=LATER)

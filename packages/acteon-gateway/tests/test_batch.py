@@ -6,6 +6,7 @@ from datetime import timedelta
 from acteon.core import Deduplicated, Executed, ManualClock, ProviderResponse
 from acteon.executor import ExecutorSettings
 from acteon.gateway import RouteNotFoundError
+from acteon.gateway.batch import TURN
 from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
 from acteon.provider import ExecutionFailedError
 from acteon.rules import Deduplicate, Rule, Suppress, Throttle
@@ -199,3 +200,55 @@ async def test_a_cancelled_batch_leaves_nothing_held(
         await asyncio.wait(running)
         await until(lambda: gateway.held == 0)
         assert gateway.in_flight == 0
+
+
+async def test_one_that_shares_something_with_two_earlier_ones_waits_for_both(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    email.gate.clear()
+    actions = [
+        make_action(id="x", dedup_key="k1"),
+        make_action(id="y", dedup_key="k2"),
+        make_action(id="x", dedup_key="k2"),
+        make_action(id="z"),
+    ]
+    async with open_gateway() as gateway, asyncio.TaskGroup() as group:
+        batch = group.create_task(gateway.dispatch_batch(actions))
+        await email.called(3)
+        email.gate.set()
+
+    assert batch.result() == [OK] * 4
+    assert [call.id for call in email.calls] == ["x", "y", "z", "x"]
+
+
+async def test_a_batch_that_never_waits_lets_others_have_their_turn(
+    open_gateway: OpenGateway,
+) -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with open_gateway() as gateway, asyncio.TaskGroup() as group:
+        counting = group.create_task(count_turns())
+        await gateway.dispatch_batch([make_action() for _ in range(10 * TURN)])
+        counting.cancel()
+
+    assert turns >= 9
+
+
+async def test_as_many_tasks_run_as_deliveries_wait(
+    open_gateway: OpenGateway, email: ScriptedProvider
+) -> None:
+    email.gate.clear()
+    settings = ExecutorSettings(max_concurrent=4)
+    async with open_gateway(executor=settings) as gateway, asyncio.TaskGroup() as group:
+        before = len(asyncio.all_tasks())
+        group.create_task(gateway.dispatch_batch([make_action() for _ in range(100)]))
+        await email.called(4)
+        # The one of the batch, and its workers.
+        assert len(asyncio.all_tasks()) - before <= 1 + settings.max_concurrent
+        email.gate.set()

@@ -104,6 +104,19 @@ def free_port() -> int:
         return port
 
 
+def started(config: Path, port: int) -> tuple[float, float]:
+    """Start a server that nobody else uses; return its seconds to an answer, and its MB then."""
+    start = time.perf_counter()
+    with running("-m", "acteon.server", "-c", str(config), port=port) as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+            answer.read()
+        seconds = time.perf_counter() - start
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return seconds, int(found.group(1)) / 1024
+
+
 @contextmanager
 def running(*command: str, port: int) -> Generator[subprocess.Popen[bytes]]:
     """Run a server on the first core while the block runs."""
@@ -116,6 +129,7 @@ def running(*command: str, port: int) -> Generator[subprocess.Popen[bytes]]:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
+            time.sleep(0.005)
         try:
             yield server
         finally:
@@ -183,6 +197,7 @@ def main() -> int:
             f'[server]\nport = {port}\n[audit]\nenabled = true\n[rules]\ndirectory = "{rules}"\n'
             '[[providers]]\nname = "null"\ntype = "log"\n'
         )
+        seconds, megabytes = min(started(config, port) for _ in range(3))
         with running("-m", "acteon.server", "-c", str(config), port=port) as server:
             for connections in (1, 32):
                 rate, cpu = load(port, server.pid, connections)
@@ -191,6 +206,7 @@ def main() -> int:
             show(f"batches of {BATCH}, 4 connections", rate, cpu, bare[32])
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
                 print("counters:", answer.read().decode())
+        print(f"start to first answer {seconds:.2f} s, memory then {megabytes:.0f} MB")
     return 0
 
 
