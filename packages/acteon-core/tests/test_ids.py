@@ -15,8 +15,11 @@ def test_ids_are_random_uuids() -> None:
 
 
 def test_threads_never_get_the_same_id() -> None:
+    def make(count: int) -> list[str]:
+        return [new_id() for _ in range(count)]
+
     with ThreadPoolExecutor(8) as threads:
-        found = [*threads.map(lambda _: [new_id() for _ in range(500)], range(16))]
+        found = [*threads.map(make, [500] * 16)]
 
     assert len({text for ids in found for text in ids}) == 16 * 500
 

@@ -26,9 +26,11 @@ def installed(tmp_path: Path) -> Iterator[None]:
         "    class Good(base): ...\n"
     )
     (tmp_path / "a_broken_plugin_of_tests.py").write_text("1 / 0\n")
+    (tmp_path / "a_leaving_plugin_of_tests.py").write_text("raise SystemExit('bye\\nbye')\n")
     offers = {
         "first": f"good = {MODULE}:Good\nother = {MODULE}:Other\ntwice = {MODULE}:Good\n"
-        f"gone = {MODULE}:Gone\nbroken = a_broken_plugin_of_tests:Good\n",
+        f"gone = {MODULE}:Gone\nbroken = a_broken_plugin_of_tests:Good\n"
+        "leaving = a_leaving_plugin_of_tests:Good\n",
         "second": f"twice = {MODULE}:Other\n",
     }
     for name, points in offers.items():
@@ -62,7 +64,8 @@ def test_a_plugin_is_found_by_its_name() -> None:
         ("goood", "there is no acteon.tests plugin 'goood'; did you mean 'good'?"),
         (
             "zzz",
-            "there is no acteon.tests plugin 'zzz'; installed: broken, gone, good, other, twice",
+            "there is no acteon.tests plugin 'zzz'; "
+            "installed: broken, gone, good, leaving, other, twice",
         ),
     ],
 )
@@ -81,17 +84,31 @@ def test_an_official_plugin_that_is_not_installed_says_what_to_install() -> None
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("other", "acteon.tests plugin 'other' of first is no Wanted"),
-        ("twice", "acteon.tests plugin 'twice' is offered by each of: first, second"),
+        (
+            "other",
+            "acteon.tests plugin 'other' of first is no Wanted; "
+            f"its entry point {MODULE}:Other has to name a subclass of it",
+        ),
+        (
+            "twice",
+            "acteon.tests plugin 'twice' is offered by each of: first, second; "
+            "uninstall all but one",
+        ),
         (
             "broken",
             "acteon.tests plugin 'broken' of first cannot be imported: "
-            "ZeroDivisionError: division by zero",
+            "ZeroDivisionError: division by zero; mend it, or install another version of first",
+        ),
+        (
+            "leaving",
+            "acteon.tests plugin 'leaving' of first cannot be imported: SystemExit: bye bye; "
+            "mend it, or install another version of first",
         ),
         (
             "gone",
             "acteon.tests plugin 'gone' of first cannot be imported: "
-            f"AttributeError: module '{MODULE}' has no attribute 'Gone'",
+            f"AttributeError: module '{MODULE}' has no attribute 'Gone'; "
+            "mend it, or install another version of first",
         ),
     ],
 )

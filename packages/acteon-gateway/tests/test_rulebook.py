@@ -68,7 +68,7 @@ async def test_a_bad_file_keeps_the_gateway_from_starting(
     open_gateway: OpenGateway, directory: Path
 ) -> None:
     (directory / "bad.yaml").write_text("rules: {")
-    with pytest.raises(ConfigError, match=r"^configuration error: parse error: YAML parse error"):
+    with pytest.raises(ConfigError, match=r"bad\.yaml:1:9: while parsing a flow"):
         async with open_gateway(rules_directory=directory):
             pass
 
@@ -104,7 +104,7 @@ async def test_a_reload_says_what_is_odd_about_its_rules(
 
     assert any("prio" in warning for warning in warnings)
     assert any("'ghost', which is not configured" in warning for warning in warnings)
-    assert all("a.yaml: " in warning for warning in warnings)
+    assert all("a.yaml:2" in warning for warning in warnings)
 
 
 async def test_a_reload_with_any_bad_file_changes_nothing_and_names_all_of_them(

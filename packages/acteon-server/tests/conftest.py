@@ -1,5 +1,8 @@
-from collections.abc import AsyncGenerator, AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +60,34 @@ def open_api(server: RunningServer, email: ScriptedProvider) -> OpenApi:
 
     running = server
     return open_one
+
+
+@pytest.fixture
+def quickstart(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Give what starts the quickstart of this checkout, on free ports, in the folder `cwd`.
+
+    That folder has rules of its own, which nobody asked for.
+    """
+    program = Path(__file__).parents[3] / "examples" / "quickstart" / "quickstart.py"
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "other.yaml").write_text("rules: [")
+    started: list[subprocess.Popen[str]] = []
+
+    def start(
+        *arguments: str, program: Path = program, cwd: Path = tmp_path
+    ) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, program, "--port", "0", *arguments],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with process:
+            if process.poll() is None:
+                process.terminate()

@@ -137,14 +137,22 @@ MEANING = [
         "[executor]\nmax_concurrent = 0",
         "[executor] max_concurrent: must be between 1 and 100000, not 0",
     ),
-    ("[executor]\nzzz = 1", "[executor] zzz: unknown key"),
+    (
+        "[executor]\nzzz = 1",
+        "[executor] zzz: unknown key; the keys here are max_retries, timeout_seconds, "
+        "max_concurrent, dlq_enabled, dlq_max, lock_wait_seconds, lock_lease_seconds, on_unknown",
+    ),
     ("[executor]\nport = 1", "[executor] port: unknown key; it belongs below [server]"),
     ("port = 3000", "port: stands outside any section; it belongs below [server]"),
     ("zzz = 3000", "zzz: unknown key, outside any section"),
     ("[sever]\nport = 1", "[sever]: unknown section; did you mean [server]?"),
     ("[provider]\nname = 1", "[provider]: unknown section; did you mean [[providers]]?"),
     ("[redact]\nenabled = true", "[redact]: unknown section; did you mean [audit.redact]?"),
-    ("[whatever]", "[whatever]: unknown section"),
+    (
+        "[whatever]",
+        "[whatever]: unknown section; there are [server], [state], [audit], [rules], "
+        "[executor], [auth], [rate_limit], [[providers]]",
+    ),
     ("[[server]]\nport = 1", "server: is a section: write [server] on a line of its own"),
     ("server = 5", "server: is a section: write [server] on a line of its own"),
     (
@@ -174,7 +182,7 @@ MEANING = [
     ),
     (
         '[[providers]]\nname = "x"\ntype = "log"\n[[providers]]\nname = "x"\ntype = "log"',
-        "provider 'x': there are two providers of that name",
+        "provider 'x': there are two providers of that name; rename one",
     ),
     (
         '[audit.redact]\nfields = "password"',
@@ -187,7 +195,7 @@ MEANING = [
     ("[audit]\nredact = true", "[audit.redact]: wanted a table, found true"),
     (
         "[audit]\nttl_seconds = -1",
-        "[audit] ttl_seconds: must be between 1 and 3153600000 seconds, not -1",
+        "[audit] ttl_seconds: must be 0 (for ever) or between 1 and 3153600000 seconds, not -1",
     ),
     (
         "[audit]\ncleanup_interval_seconds = 0",
@@ -247,10 +255,14 @@ MEANING = [
         '[server]\nhost = ""',
         "[server] host: must be an address or a name, without scheme and port, not ''",
     ),
-    ("[auth]\nenabled = true", "[auth] enabled: authentication is not part of this version"),
+    (
+        "[auth]\nenabled = true",
+        "[auth] enabled: authentication is not part of this version; write false, or leave it out",
+    ),
     (
         "[rate_limit]\nenabled = true",
-        "[rate_limit] enabled: rate limiting is not part of this version",
+        "[rate_limit] enabled: rate limiting is not part of this version; "
+        "write false, or leave it out",
     ),
     ('[rules]\ndirectory = ""', "[rules] directory: must not be empty"),
     ("[rules]\ndirectory = 2020-01-01", "[rules] directory: wanted a text, found a date or time"),
@@ -294,12 +306,14 @@ ACME = [
     ),
     (
         '[audit]\nenabled = true\nbackend = "formless"',
-        "configuration error: acteon.audit plugin 'formless' names no attrs class as its Config",
+        "configuration error: acteon.audit plugin 'formless' names no attrs class as its Config; "
+        "its author must mend that",
     ),
     (
         '[audit]\nenabled = true\nbackend = "broken"',
         "configuration error: acteon.audit plugin 'broken' of acme cannot be imported: "
-        "ModuleNotFoundError: No module named 'acme_missing'",
+        "ModuleNotFoundError: No module named 'acme_missing'; "
+        "mend it, or install another version of acme",
     ),
     (
         '[state]\nbackend = "acme"\nurl = "acme://x"\npool_sise = 1\npool_size = 0',
@@ -403,7 +417,7 @@ def test_a_file_is_no_directory_of_rules(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             parse_config(f'[rules]\ndirectory = "{written}"', directory=tmp_path)
         assert str(caught.value) == (
-            f"acteon.toml: [rules] directory: {tmp_path}/rules.yaml is not a directory"
+            f"acteon.toml: [rules] directory: {tmp_path}/rules.yaml is a file, not a directory"
         )
 
 

@@ -204,6 +204,6 @@ def test_the_own_variable_goes_before_the_common_one() -> None:
 
 def test_what_cannot_be_understood_is_told_and_means_info() -> None:
     text = logged({"ACTEON_LOG": "loud", "ACTEON_LOG_FORMAT": "xml"})
-    assert "the log filter is not understood: info holds filter=loud" in text
+    assert "info,acteon.gateway=debug filter=loud" in text
     assert "the log format is neither text nor json: text it is format=xml" in text
     assert "rules loaded" in text

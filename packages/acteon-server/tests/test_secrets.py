@@ -93,16 +93,25 @@ def test_part_of_a_value_is_no_reference_and_is_warned_about(
     assert SECRET not in caplog.text
 
 
+EXPORT = "set it where the server starts: export"
+
+
 @pytest.mark.parametrize(
     ("reference", "text"),
     [
-        ("${TOKEN}", "the environment variable TOKEN is not set"),
-        ("${EMPTY}", "the environment variable EMPTY is empty"),
+        (
+            "${TOKEN}",
+            f"the environment variable TOKEN is not set; {EXPORT} TOKEN=…",
+        ),
+        (
+            "${EMPTY}",
+            f"the environment variable EMPTY is empty; {EXPORT} EMPTY=…",
+        ),
         ("${}", "a reference is written ${NAME} or ${file:PATH}"),
         ("${file:}", "a reference is written ${NAME} or ${file:PATH}"),
         ("${env:TOKEN}", "a reference is written ${NAME} or ${file:PATH}"),
-        ("${file:/none/token}", "cannot read /none/token: No such file or directory"),
-        ("${file:/}", "cannot read /: Is a directory"),
+        ("${file:/none/token}", "the file /none/token is not there"),
+        ("${file:/}", "the file / is a directory, not a file"),
     ],
 )
 def test_a_reference_to_nothing_is_refused_with_its_place(reference: str, text: str) -> None:
@@ -119,9 +128,10 @@ def test_a_file_must_be_a_text_of_some_size(tmp_path: Path) -> None:
         refusal(f'token = "${{file:{name}}}"', {}, tmp_path) for name in ("binary", "empty", "huge")
     ]
     assert told == [
-        f"acteon.toml: provider 'x': token: {tmp_path}/binary is no UTF-8 text",
-        f"acteon.toml: provider 'x': token: {tmp_path}/empty is empty",
-        f"acteon.toml: provider 'x': token: {tmp_path}/huge has more than 1048576 bytes",
+        f"acteon.toml: provider 'x': token: the file {tmp_path}/binary is no UTF-8 text; "
+        "save it as UTF-8",
+        f"acteon.toml: provider 'x': token: the file {tmp_path}/empty is empty",
+        f"acteon.toml: provider 'x': token: the file {tmp_path}/huge has more than 1048576 bytes",
     ]
 
 
@@ -129,8 +139,8 @@ def test_one_reference_to_nothing_is_one_line_whatever_is_wanted_there() -> None
     with pytest.raises(ConfigError) as caught:
         parse_config('[server]\nport = "${PORT}"\nhost = "${HOST}"')
     assert str(caught.value).splitlines() == [
-        "acteon.toml: [server] port: the environment variable PORT is not set",
-        "acteon.toml: [server] host: the environment variable HOST is not set",
+        f"acteon.toml: [server] port: the environment variable PORT is not set; {EXPORT} PORT=…",
+        f"acteon.toml: [server] host: the environment variable HOST is not set; {EXPORT} HOST=…",
     ]
 
 

@@ -11,8 +11,10 @@ from acteon.core.errors import (
     InvalidError,
     MalformedError,
     PluginNotFoundError,
+    UnreadableFileError,
     WireError,
 )
+from acteon.core.files import read_file
 from acteon.core.ids import new_id
 from acteon.core.outcome import (
     ActionOutcome,
@@ -76,6 +78,7 @@ __all__ = [
     "SystemClock",
     "Throttled",
     "Unfinished",
+    "UnreadableFileError",
     "WireError",
     "canonical_timestamp",
     "decode_json",
@@ -90,6 +93,7 @@ __all__ = [
     "plugin_names",
     "read_action",
     "read_actions",
+    "read_file",
     "run_eagerly",
     "write_outcome",
 ]

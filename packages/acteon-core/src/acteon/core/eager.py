@@ -5,7 +5,7 @@ Many calls never wait for anything, and what one does for those that may is wast
 
 from collections.abc import Awaitable, Coroutine, Generator
 from types import CoroutineType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 
 from attrs import frozen
 
@@ -49,15 +49,17 @@ def run_eagerly(awaitable: Awaitable[T]) -> T | Unfinished[T]:
     Raises:
         BaseException: Whatever it raises before it waits for anything.
     """
-    coroutine: Coroutine[Any, Any, T] = (
-        awaitable if isinstance(awaitable, CoroutineType) else _awaited(awaitable)
-    )
+    coroutine = awaitable if _is_coroutine(awaitable) else _awaited(awaitable)
     try:
         waits_for = coroutine.send(None)
     except StopIteration as end:
         value: T = end.value
         return value
     return Unfinished(coroutine, waits_for)
+
+
+def _is_coroutine(awaitable: Awaitable[T]) -> TypeGuard[Coroutine[Any, Any, T]]:
+    return isinstance(awaitable, CoroutineType)
 
 
 async def _awaited(awaitable: Awaitable[T]) -> T:

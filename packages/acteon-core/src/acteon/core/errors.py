@@ -3,7 +3,8 @@
 ```
 ActeonError
 ├── ConfigError                 what the operator wrote cannot be used
-│   └── PluginNotFoundError     no installed package offers that name
+│   ├── PluginNotFoundError     no installed package offers that name
+│   └── UnreadableFileError     a file cannot be read
 ├── WireError                   a text from outside is not what it should be
 │   ├── MalformedError          it is no JSON
 │   └── InvalidError            it is JSON of the wrong shape
@@ -38,6 +39,10 @@ class ConfigError(ActeonError):
 
 class PluginNotFoundError(ConfigError):
     """No installed package offers a plugin of that name."""
+
+
+class UnreadableFileError(ConfigError):
+    """A file cannot be read; the text says why, and leaves it to others to name the file."""
 
 
 class WireError(ActeonError):

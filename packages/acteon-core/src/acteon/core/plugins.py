@@ -59,13 +59,17 @@ def load_plugin(group: str, name: str, base: type[T]) -> type[T]:
     owner = point.dist.name if point.dist else point.value
     try:
         plugin: object = point.load()
-    except Exception as error:  # It is somebody else's module.
+    except (Exception, SystemExit) as error:  # It is somebody else's module.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(
-            f"{group} plugin {name!r} of {owner} cannot be imported: "
-            f"{type(error).__name__}: {error}"
+            f"{group} plugin {name!r} of {owner} cannot be imported: {reason}; "
+            f"mend it, or install another version of {owner}"
         ) from error
     if not (isinstance(plugin, type) and issubclass(plugin, base)):
-        raise ConfigError(f"{group} plugin {name!r} of {owner} is no {base.__name__}")
+        raise ConfigError(
+            f"{group} plugin {name!r} of {owner} is no {base.__name__}; its entry point "
+            f"{point.value} has to name a subclass of it"
+        )
     return plugin
 
 
@@ -77,7 +81,9 @@ def _find(group: str, name: str) -> EntryPoint:
     owners = {(point.dist.name if point.dist else "", point.value) for point in found}
     if len(owners) > 1:
         names = ", ".join(sorted(owner for owner, _ in owners))
-        raise ConfigError(f"{group} plugin {name!r} is offered by each of: {names}")
+        raise ConfigError(
+            f"{group} plugin {name!r} is offered by each of: {names}; uninstall all but one"
+        )
     return next(iter(found))
 
 
@@ -89,4 +95,5 @@ def _not_found(group: str, name: str) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"there is no {group} plugin {name!r}; did you mean {close[0]!r}?"
-    return f"there is no {group} plugin {name!r}; installed: {', '.join(plugin_names(group))}"
+    installed = ", ".join(plugin_names(group)) or "none"
+    return f"there is no {group} plugin {name!r}; installed: {installed}"

@@ -43,7 +43,8 @@ async def run_in_order(
     """
     if len(actions) == 1:
         return [await _as_value(run, actions[0], None)]
-    batch = _Batch(run, at_once, _items(actions, ordered=ordered))
+    items: list[_Item[R]] = [_Item(action) for action in actions]
+    batch = _Batch(run, at_once, _arranged(items, ordered=ordered))
     async with asyncio.TaskGroup() as group:
         batch.start(group)
     return [item.result for item in batch.items]
@@ -71,16 +72,16 @@ class _Item(Generic[R]):
 
     Attributes:
         action: It.
-        place: Where it stands.
         earlier: How many earlier ones have to end before it starts.
         later: Those that wait for its end.
+        place: Where it stands.
         result: What became of it.
     """
 
     action: Action
-    place: Place
     earlier: int = 0
     later: "list[_Item[R]] | None" = None
+    place: Place = field(init=False)
     result: R | GatewayError = field(default=_NOT_RUN, init=False)
 
 
@@ -101,7 +102,7 @@ class _Batch(Generic[R]):
     at_once: int
     items: list[_Item[R]]
     _new: "Iterator[_Item[R]]" = field(init=False)
-    _freed: "deque[_Item[R]]" = field(factory=deque, init=False)
+    _freed: "deque[_Item[R]]" = field(factory=deque["_Item[R]"], init=False)
     """Items that had to wait for earlier ones, and may start now."""
     _workers: int = field(default=0, init=False)
     _spare: bool = field(default=False, init=False)
@@ -151,22 +152,20 @@ class _Batch(Generic[R]):
                 self._freed.append(item)
 
 
-def _items(actions: Sequence[Action], *, ordered: bool) -> "list[_Item[R]]":
-    """Return the items of a batch; each knows those that must not run at the same time."""
+def _arranged(items: "list[_Item[R]]", *, ordered: bool) -> "list[_Item[R]]":
+    """Return `items` in their places, each knowing those that must not run at the same time."""
     batch = object()
     loop = asyncio.get_running_loop()
     anywhere = Place(batch)
-    items: list[_Item[R]] = []
     last_of_id: dict[_Name, _Item[R]] = {}
     last_of_key: dict[_Name, _Item[R]] = {}
     before: asyncio.Future[None] | None = None
-    for action in actions:
-        place = anywhere
+    for item in items:
+        item.place = anywhere
         if ordered:
-            place = Place(batch, before, loop.create_future())
-            before = place.passed
-        item: _Item[R] = _Item(action, place)
-        items.append(item)
+            item.place = Place(batch, before, loop.create_future())
+            before = item.place.passed
+        action = item.action
         namespace, tenant, id = action.namespace, action.tenant, action.id
         key = id if action.dedup_key is None else action.dedup_key
         same_id = _succeed(last_of_id, (namespace, tenant, id), item)

@@ -55,9 +55,6 @@ class RouteNotFoundError(GatewayError):
 
     code = "PROVIDER_NOT_FOUND"
 
-    def __init__(self, provider: str) -> None:
-        super().__init__(f"provider not found: {provider}")
-
 
 class InProgressError(GatewayError):
     """Another action with the same key is still being delivered.
@@ -80,8 +77,19 @@ class DrainingError(GatewayError):
     code = "SHUTTING_DOWN"
     retryable = True
 
-    def __init__(self) -> None:
-        super().__init__("the gateway is shutting down")
+    def __init__(self, text: str = "the gateway is shutting down") -> None:
+        super().__init__(text)
+
+
+class NotOpenError(DrainingError):
+    """The gateway is not open yet, or not any more."""
+
+    code = "NOT_OPEN"
+
+    def __init__(
+        self, text: str = "the gateway is not open: use it inside its `with` block"
+    ) -> None:
+        super().__init__(text)
 
 
 class RulesNotLoadedError(GatewayError):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Final
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from acteon.audit import AuditTrail
 from acteon.core import (
@@ -20,6 +20,7 @@ from acteon.core import (
 )
 from acteon.executor import Certainty, Execution, Executor, Progress
 from acteon.gateway.admission import Admission, Lease
+from acteon.gateway.advice import Advice
 from acteon.gateway.asking import bounded, claim_key, quota_of, state_keys
 from acteon.gateway.errors import GatewayError, LockError, RuleFailedError, StateFailedError
 from acteon.gateway.metrics import GatewayMetrics
@@ -62,6 +63,7 @@ class Pipeline:
     settings: GatewaySettings
     metrics: GatewayMetrics
     clock: Clock
+    _advice: Advice = field(factory=Advice, init=False)
 
     async def dispatch(
         self, action: Action, caller: Caller, rules: RuleSet, place: Place | None = None
@@ -142,6 +144,9 @@ class Pipeline:
                 if isinstance(provider, Failed):
                     return provider
             assert isinstance(provider, RegisteredProvider)
+            claim = story.decision.claim
+            if claim is not None and claim.key is None and action.dedup_key is None:
+                self._advice.without_key(story, claim.rule, rules)
             refusal = await self._admit(story, story.decision, lease, deadline)
             if refusal is not None:
                 return refusal

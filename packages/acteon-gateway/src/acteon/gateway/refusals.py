@@ -1,5 +1,6 @@
 """What keeps an action from running, short of an error."""
 
+import difflib
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +12,8 @@ from acteon.rules import Decision
 from acteon.state import Began, Claimed
 
 LONGEST_ADVICE: Final = timedelta(seconds=5)
+LONGEST_NAME: Final = 100
+"""Characters of names that are compared with others: it takes the longer, the longer they are."""
 
 
 def held_back(decision: Decision) -> ActionOutcome | None:
@@ -36,14 +39,22 @@ def provider_of(
     provider = providers.get(name)
     if provider is not None:
         return provider
+    text = f"provider not found: {name}{_meant(name, providers)}"
     if route is not None:
-        raise RouteNotFoundError(name)
+        raise RouteNotFoundError(text)
     return Failed(
         code="PROVIDER_NOT_FOUND",
-        message=f"provider not found: {name}",
+        message=text,
         retryable=False,
         attempts=0,
     )
+
+
+def _meant(name: str, providers: ProviderRegistry) -> str:
+    if len(name) > LONGEST_NAME:
+        return ""
+    close = difflib.get_close_matches(name, providers, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def refused_by(began: Began, lease: timedelta) -> ActionOutcome | None:

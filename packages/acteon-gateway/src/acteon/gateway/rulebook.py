@@ -1,10 +1,13 @@
 """The rules in force: those of the files, as toggled, replaced all at once."""
 
 import asyncio
+import difflib
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
+import anyio
 import anyio.to_thread
 from attrs import define, evolve, field, frozen
 
@@ -18,6 +21,9 @@ from acteon.rules import Problem, Reroute, Rule, RuleParseError, RuleSet
 from acteon.state import StateError, StateStore
 
 log = logging.getLogger(__name__)
+
+MAX_NAMED: Final = 20
+"""So many of the files that are left alone are named."""
 
 
 @frozen
@@ -77,7 +83,7 @@ class Rulebook:
         for problem in problems:
             log.warning(
                 "a rule may not do what it seems to",
-                extra={"acteon.file": problem.file, "acteon.problem": str(problem)},
+                extra={"acteon.problem": problem.located},
             )
         self._as_written = written
         self.current = written.toggled(self._toggles.enabled)
@@ -94,9 +100,11 @@ class Rulebook:
         self._toggles = await read_toggles(self.store)
         extra = tuple(rules)
         directory = self.directory
-        if directory is not None and not directory.is_dir():
+        if directory is not None and not directory.exists():
             log.warning(
-                "there is no such directory: no rule files are loaded",
+                "there is no such directory: no rule files are loaded; make it, or mend "
+                "[rules] directory, which is looked for where the server starts, then beside "
+                "its configuration",
                 extra={"acteon.directory": str(directory)},
             )
             directory = None
@@ -105,33 +113,41 @@ class Rulebook:
                 self.use(extra)
                 self.missing = self.directory is not None
             else:
-                await self._load(directory, extra)
-        except (RulesNotLoadedError, RuleParseError) as error:
-            raise ConfigError(str(error)) from None
+                await self._read(directory, extra)
+        except RuleParseError as error:
+            raise ConfigError("\n".join(each.located for each in error.problems)) from None
 
-    async def _load(self, directory: Path, extra: tuple[Rule, ...] = ()) -> Reloaded:
+    async def _load(self, directory: Path) -> Reloaded:
         try:
-            loaded = await anyio.to_thread.run_sync(
-                lambda: load_rules(directory, strict=self.strict)
-            )
-            problems = self.use((*extra, *loaded.rules), loaded.warnings)
+            return await self._read(directory)
         except (RuleParseError, ConfigError) as error:
             raise RulesNotLoadedError(error) from None
+
+    async def _read(self, directory: Path, extra: tuple[Rule, ...] = ()) -> Reloaded:
+        loaded = await anyio.to_thread.run_sync(lambda: load_rules(directory, strict=self.strict))
+        problems = self.use((*extra, *loaded.rules), loaded.warnings)
         log.info(
             "rules loaded",
             extra={"acteon.rules": len(loaded.rules), "acteon.directory": str(directory)},
         )
+        if loaded.ignored:
+            log.info(
+                "what is no rule file by its extension is left alone",
+                extra={"acteon.ignored": ", ".join(loaded.ignored[:MAX_NAMED])},
+            )
         if not loaded.rules:
             log.warning(
-                "there are no rules in the directory: every action is allowed",
+                "there are no rules in the directory: every action is allowed; rule files end "
+                "in .yaml or .yml",
                 extra={"acteon.directory": str(directory)},
             )
-        return Reloaded(len(loaded.rules), directory, tuple(_told(each) for each in problems))
+        return Reloaded(len(loaded.rules), directory, tuple(each.located for each in problems))
 
     def _dead_ends(self, rules: RuleSet) -> list[Problem]:
         return [
             Problem(
-                message=f"reroutes to provider {rule.effect.target!r}, which is not configured",
+                message=f"reroutes to provider {rule.effect.target!r}, which is not configured"
+                f"{self._meant(rule.effect.target)}",
                 file=rule.source,
                 rule=rule.name,
                 line=rule.line,
@@ -139,6 +155,20 @@ class Rulebook:
             for rule in rules.rules
             if isinstance(rule.effect, Reroute) and rule.effect.target not in self.providers
         ]
+
+    def _meant(self, target: str) -> str:
+        close = difflib.get_close_matches(target, self.providers, n=1)
+        if close:
+            return f"; did you mean {close[0]!r}?"
+        return f"; there are: {', '.join(self.providers)}" if self.providers else ""
+
+    async def problem(self) -> str | None:
+        """Return what is wrong with the rules in force, or None."""
+        if self.missing:
+            return f"there is no directory {self.directory}: no rules are in force"
+        if self.directory is None or await anyio.Path(self.directory).exists():
+            return None
+        return f"{self.directory} is gone: the rules that were read before are still in force"
 
     async def reload(self, directory: Path | None) -> Reloaded:
         """Read rule files again and put them in force; if any is bad, nothing changes.
@@ -218,7 +248,3 @@ class Rulebook:
                 self._adopt(evolve(toggles, generation=self._toggles.generation))
                 await self._load(self.directory)
             self._adopt(toggles)
-
-
-def _told(problem: Problem) -> str:
-    return f"{problem.file}: {problem}" if problem.file else str(problem)

@@ -52,7 +52,7 @@ class AddressGuard:
         Raises:
             ValueError: One of them is no network.
         """
-        return cls(tuple(ip_network(text) for text in networks))
+        return cls(tuple(_network(text) for text in networks))
 
     def refusal(self, address: str) -> str | None:
         """Return why nothing may be sent to `address`, or None if it may.
@@ -74,6 +74,32 @@ class AddressGuard:
                     f"the host has {kind} address, which only an entry in 'allow_networks' permits"
                 )
         return None
+
+    def leave_for(self, address: str) -> str | None:
+        """Return the network that would have to be allowed for `address`; None if it may already.
+
+        Raises:
+            ValueError: It is no IP address.
+        """
+        target = ip_address(address)
+        if self.refusal(address) is None:
+            return None
+        loopback = target.is_loopback and target.version == 4
+        return "127.0.0.0/8" if loopback else str(ip_network(target))
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"must hold networks, such as '127.0.0.0/8' for this machine, not {text!r}"
+        ) from None
+    raise ValueError(f"must hold networks; for {text!r} write '{meant}'")
 
 
 _TRANSLATED = (

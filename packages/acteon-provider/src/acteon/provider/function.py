@@ -2,20 +2,37 @@
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
-from attrs import define, field
+from attrs import Attribute, define, field
 
 from acteon.core import Action, InvalidError, ProviderResponse, encode_json
 
 log = logging.getLogger(__name__)
 
-Delivering = Callable[[Action], ProviderResponse | Any | Awaitable[ProviderResponse | Any]]
-"""Delivers one action; what it returns is the response, or the body of a successful one."""
+Delivering = Callable[[Action], object]
+"""Delivers one action; what it returns, or what awaiting that gives, is the answer."""
 
 MAX_THREADS = 40
+
+
+def _takes_an_action(_: object, attribute: "Attribute[Delivering]", function: object) -> None:
+    """Raise a `TypeError` if `function` cannot be called with an action, or would do nothing."""
+    if inspect.isclass(function) or not callable(function):
+        raise TypeError(f"a {type(function).__name__} is no function that takes an action")
+    called = inspect.unwrap(getattr(function, "func", function))  # functools.partial has `func`.
+    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+        raise TypeError("a generator delivers nothing: return what it yields")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return  # It is written in C and does not say.
+    try:
+        signature.bind(attribute)  # Any one argument.
+    except TypeError as error:
+        raise TypeError(f"it is called with one argument, the action: {error}") from None
 
 
 @define(eq=False)
@@ -23,15 +40,22 @@ class FunctionProvider:
     """Delivers actions by calling a function.
 
     An `async def` is awaited; a plain function runs in a thread, at most 40 calls at a time, and
-    is left to itself there when its time is over: what it does then is not known. Whatever it
-    raises besides a `ProviderError` counts as a failure of unknown delivery.
+    is left to itself there when its time is over: what it does then is not known.
+
+    | The function | the action |
+    |---|---|
+    | returns None, a text, a number, a list, a dict … | is delivered; that is the answer's body |
+    | returns what JSON cannot say | is delivered; the body is null, which is logged |
+    | returns a `ProviderResponse` | ended as that says |
+    | raises a `ProviderError` | is not delivered, or nobody knows, as the error says |
+    | raises anything else | failed: nobody knows if it was delivered; the traceback is logged |
 
     Attributes:
-        function: Called with every action.
+        function: Called with every action, its only argument.
         idempotent: Whether calling it twice for one action does no more than calling it once.
     """
 
-    function: Delivering
+    function: Delivering = field(validator=_takes_an_action)
     idempotent: bool = False
     _threads: CapacityLimiter = field(init=False, factory=lambda: CapacityLimiter(MAX_THREADS))
 

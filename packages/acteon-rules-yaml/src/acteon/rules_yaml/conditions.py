@@ -17,9 +17,18 @@ from acteon.rules.expression import (
     StateCounter,
     StateTimeSince,
 )
-from acteon.rules_yaml.document import Node, Sequence
+from acteon.rules_yaml.document import Node, Scalar, Sequence
 from acteon.rules_yaml.plain import read_constant
-from acteon.rules_yaml.report import Report, described, given, members, read_int, text_of
+from acteon.rules_yaml.report import (
+    NO_TAG,
+    Report,
+    given,
+    members,
+    read_int,
+    text_of,
+    wrong_kind,
+)
+from acteon.rules_yaml.scalars import is_null
 
 NEVER: Final = 2**63 - 1
 """The seconds since what has never been seen."""
@@ -57,14 +66,14 @@ def _any_operand(node: Node, place: Place) -> Expression | None:
 def _text_operand(node: Node, place: Place) -> Expression | None:
     text = text_of(node)
     if text is None:
-        place.error(f"invalid type: {described(node)}, expected a string", node)
+        place.error(wrong_kind(node, "a text", _in_quotes(node)), node)
         return None
     return Literal(text)
 
 
 def _list_operand(node: Node, place: Place) -> Expression | None:
     if not isinstance(node, Sequence):
-        place.error(f"invalid type: {described(node)}, expected a sequence", node)
+        place.error(wrong_kind(node, "a list, such as [a, b]"), node)
         return None
     constant = read_constant(node, place.path, place.report)
     return constant if isinstance(constant, ListOf) else None
@@ -86,6 +95,11 @@ _OPERATORS: Final[
     "in_list": (BinaryOperator.IN, _list_operand),
 }
 """The operators of a comparison, in the order in which several of one are evaluated."""
+_NAMES: Final = ", ".join(f"`{name}`" for name in _OPERATORS)
+
+
+def _in_quotes(node: Node) -> str:
+    return "put it in quotes" if isinstance(node, Scalar) and not is_null(node) else ""
 
 
 @frozen
@@ -147,7 +161,7 @@ def _read_comparisons(
         if right is not None:
             comparisons.append(Binary(operator, left, right))
     if not operators:
-        place.error("field operation has no comparison operator", key)
+        place.error(f"field operation has no comparison operator; add one of {_NAMES}", key)
         return None
     if len(comparisons) < operators:
         return None
@@ -159,7 +173,7 @@ def _read_state_seen(key: Node, found: Members, place: Place) -> Expression | No
     node = given(found, "within_seconds")
     if node is not None:
         there = place.at("within_seconds")
-        limit = read_int(node, there.path, place.report, _UINT, "u64")
+        limit = read_int(node, there.path, place.report, _UINT, "a whole number, 0 or more")
         if limit is not None and limit > NEVER:
             there.error(f"within_seconds overflow: {limit}, at most {NEVER}", node)
     if limit is None:
@@ -199,6 +213,11 @@ _IN_LISTS: Final = (*_CHECKS, _ALL, _ANY)
 _KEYS: Final = frozenset(
     {form.key for form in _AT_TOP} | {other for form in _AT_TOP for other in form.others}
 )
+_WANTED: Final = {
+    "all": "a list of conditions, each behind a dash",
+    "any": "a list of conditions, each behind a dash",
+    "field": "a field, such as action.payload.to",
+}
 _FORM_NAMES: Final = ", ".join(f"`{form.key}`" for form in _AT_TOP)
 
 
@@ -210,7 +229,10 @@ def read_condition(node: Node, path: str, report: Report) -> Expression | None:
 def _read_form(node: Node, forms: tuple[_Form, ...], place: Place) -> Expression | None:
     """Read the first of `forms` that fits."""
     if node.tag is not None and node.tag.startswith("!"):
-        place.error("invalid type: enum, expected a condition without a tag of its own", node)
+        place.error(
+            f"wanted a condition {NO_TAG}",
+            node,
+        )
         return None
     wanted = f"a map with one of {_FORM_NAMES}"
     found = members(node, _KEYS, place.path, place.report, wanted=wanted, strict_keys=True)
@@ -225,7 +247,10 @@ def _read_form(node: Node, forms: tuple[_Form, ...], place: Place) -> Expression
                         f"ignored key: `{other}` does not go with `{form.key}`", place.path, value
                     )
             return form.read(key, found, place)
-    unfit = [form.key for form in forms if form.key in found]
-    hint = f"; the value of `{unfit[0]}` is {described(found[unfit[0]])}" if unfit else ""
-    place.error(f"data did not match any variant of a condition: expected {wanted}{hint}", node)
+    unfit = [(form.key, found[form.key]) for form in forms if form.key in found]
+    if unfit:
+        name, value = unfit[0]
+        place.at(name).error(wrong_kind(value, _WANTED.get(name, "a text")), value)
+    else:
+        place.error(f"not a condition: wanted {wanted}", node)
     return None

@@ -127,7 +127,13 @@ def read_document(text: str) -> Node | None:
         DocumentError: It is no YAML, holds several documents, or goes beyond a limit.
     """
     if len(text) > MAX_CHARACTERS:
-        raise DocumentError(f"file too large: {len(text)} characters, at most {MAX_CHARACTERS}")
+        raise DocumentError(
+            f"file too large: {len(text)} characters, at most {MAX_CHARACTERS}; "
+            "make several files of it"
+        )
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DocumentError("there is a NUL character; take it out", line)
     return _Builder().build(text)
 
 
@@ -160,8 +166,8 @@ class _Builder:
                     self._documents += 1
                     if self._documents > 1:
                         raise DocumentError(
-                            "deserializing from YAML containing more than one document "
-                            "is not supported",
+                            "more than one document is not supported; "
+                            "take out the line ---, or make two files",
                             line,
                             column,
                         )
@@ -243,8 +249,25 @@ def _events(text: str) -> Iterator[Any]:
 def _marked(error: Any) -> DocumentError:
     mark = error.problem_mark or error.context_mark
     message = ", ".join(str(part) for part in (error.context, error.problem) if part)
+    hint = next((hint for part, hint in _HINTS.items() if part in message), "")
+    if hint == _OPEN_QUOTE:
+        mark = error.context_mark or mark  # Where it was opened, not the end of the file.
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    return DocumentError(message or "not understood", line, column)
+    text = f"{message}; {hint}" if hint else message
+    return DocumentError(text or "not understood", line, column)
+
+
+_OPEN_QUOTE: Final = "a quote is opened here, and never closed"
+_HINTS: Final = {
+    "found character '\\t'": "indent with spaces, never with tabs",
+    "scanning a quoted scalar": _OPEN_QUOTE,
+    "mapping values are not allowed here": "put quotes around a text that holds a colon",
+    "parsing a block": "what belongs together begins in the same column",
+    "parsing a flow": "a bracket or brace is opened and not closed, or a comma is missing",
+    "could not find expected ':'": "write a colon and a blank between a key and its value",
+    "cannot start any token": "put quotes around a text that begins with this character",
+}
+"""What the author of such a text most likely wants to hear, by the words of the parser."""
 
 
 def _place(event: Any) -> tuple[int, int]:

@@ -9,10 +9,21 @@ from attrs import frozen
 from acteon.rules import Allow, Deduplicate, Deny, Effect, Modify, Reroute, Suppress, Throttle
 from acteon.rules.rule import MAX_DURATION
 from acteon.rules_yaml.document import Node
+from acteon.rules_yaml.hints import did_you_mean
 from acteon.rules_yaml.plain import read_value
-from acteon.rules_yaml.report import Report, described, given, members, read_int, text_of
+from acteon.rules_yaml.report import (
+    NO_TAG,
+    Report,
+    given,
+    members,
+    read_int,
+    text_of,
+    wrong_kind,
+)
 
 _UINT: Final = range(2**64)
+_SECONDS: Final = range(1, 2**63)
+_WANTED_SECONDS: Final = "a whole number of seconds above 0 and below 2^63"
 _LONGEST: Final = MAX_DURATION - timedelta(seconds=1)
 
 
@@ -44,25 +55,24 @@ class _Parameters:
             return None
         text = text_of(node)
         if text is None:
-            message = f"invalid type: {described(node)}, expected a string"
-            self.report.error(message, f"{self.path}.{name}", node)
+            self.report.error(wrong_kind(node, "a text"), f"{self.path}.{name}", node)
         return text
 
     def uint(self, name: str) -> int | None:
         node = self.required(name)
         if node is None:
             return None
-        return read_int(node, f"{self.path}.{name}", self.report, _UINT, "u64")
+        wanted = "a whole number, 0 or more"
+        return read_int(node, f"{self.path}.{name}", self.report, _UINT, wanted)
 
     def seconds(self, name: str) -> timedelta | None:
         """Return the duration `name`, which must not be zero, nor absurd."""
-        count = self.uint(name)
-        if count is None:
+        node = self.required(name)
+        if node is None:
             return None
-        path, node = f"{self.path}.{name}", self.found[name]
-        if not 0 < count < 2**63:
-            message = f"invalid value: integer `{count}`, expected a number of seconds above 0"
-            self.report.error(message if not count else f"{message} and below 2^63", path, node)
+        path = f"{self.path}.{name}"
+        count = read_int(node, path, self.report, _SECONDS, _WANTED_SECONDS)
+        if count is None:
             return None
         if count > _LONGEST.total_seconds():
             self.report.warning(f"{count} seconds are taken for a thousand years", path, node)
@@ -126,9 +136,16 @@ _TYPES: Final = ", ".join(f"`{name}`" for name in _FORMS)
 def read_effect(node: Node, path: str, report: Report) -> Effect | None:
     """Return the effect that `node` writes down; None if it is none, which is noted."""
     if node.tag is not None and node.tag.startswith("!"):
-        report.error("invalid type: enum, expected an action without a tag of its own", path, node)
+        report.error(
+            f"wanted an action {NO_TAG}",
+            path,
+            node,
+        )
         return None
-    wanted = "internally tagged enum of actions, a map with `type`"
+    if (text := text_of(node)) in _FORMS:
+        report.error(wrong_kind(node, "a map", f"write {{type: {text}}}"), path, node)
+        return None
+    wanted = "a map with `type`, such as {type: deny}"
     found = members(node, _KEYS, path, report, wanted=wanted, strict_keys=True)
     if found is None:
         return None
@@ -138,7 +155,8 @@ def read_effect(node: Node, path: str, report: Report) -> Effect | None:
         return None
     form = _FORMS.get(kind)
     if form is None:
-        message = f"unknown variant `{kind[:100]}`, expected one of {_TYPES}"
+        hint = did_you_mean(kind, _FORMS) or f"; write one of {_TYPES}"
+        message = f"unknown action type `{kind[:100]}`{hint}"
         report.error(message, f"{path}.type", found["type"])
         return None
     for name, value in found.items():

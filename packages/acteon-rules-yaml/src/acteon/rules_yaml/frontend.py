@@ -6,10 +6,11 @@ from acteon.rules import ParsedRules, Problem, Rule, RuleFrontend, RuleParseErro
 from acteon.rules_yaml.conditions import read_condition
 from acteon.rules_yaml.document import DocumentError, Node, Scalar, Sequence, read_document
 from acteon.rules_yaml.effects import read_effect
-from acteon.rules_yaml.report import Report, described, given, members, read_int
+from acteon.rules_yaml.report import Report, described, given, members, read_int, wrong_kind
 from acteon.rules_yaml.scalars import ScalarError, is_null, value_of
 
 _INT32: Final = range(-(2**31), 2**31)
+_WANTED_PRIORITY: Final = "a whole number from -2147483648 to 2147483647"
 _RULE_KEYS: Final = frozenset({"name", "priority", "description", "enabled", "condition", "action"})
 
 
@@ -32,8 +33,11 @@ class YamlRuleFrontend(RuleFrontend):
             )
             raise RuleParseError((problem,)) from None
         if root is None or (isinstance(root, Scalar) and is_null(root)):
-            raise RuleParseError((Problem(message="missing field `rules`", file=file),))
-        found = members(root, {"rules", "version"}, "", report, wanted="a map with `rules`") or {}
+            message = "missing field `rules`: the file is empty; write `rules: []` for no rules"
+            raise RuleParseError((Problem(message=message, file=file),))
+        hint = "write `rules:` above the list" if isinstance(root, Sequence) else ""
+        known = {"rules", "version"}
+        found = members(root, known, "", report, wanted="a map with `rules`", hint=hint) or {}
         strict = _asks_for_strictness(found, report) or strict
         rules = _read_rules(root, found, report)
         return ParsedRules(tuple(rules), report.warnings(strict=strict))
@@ -52,7 +56,7 @@ def _asks_for_strictness(found: dict[str, Node], report: Report) -> bool:
             version = None
     if type(version) is int and version in {1, 2}:
         return version == 2
-    report.warning(f"unknown version: {described(node)}, expected 1 or 2", "version", node)
+    report.warning(f"unknown version: {described(node)}; write 1 or 2", "version", node)
     return False
 
 
@@ -60,12 +64,12 @@ def _read_rules(root: Node, found: dict[str, Node], report: Report) -> list[Rule
     node = found.get("rules")
     if node is None:
         if not report.marks()[0]:
-            report.error("missing field `rules`", "", root)
+            report.error("missing field `rules`; write `rules:` above the list of rules", "", root)
         return []
     if isinstance(node, Scalar) and node.plain and not node.text and node.tag is None:
         return []
     if not isinstance(node, Sequence):
-        report.error(f"invalid type: {described(node)}, expected a sequence", "rules", node)
+        report.error(wrong_kind(node, "a list of rules, each behind a dash"), "rules", node)
         return []
     rules: list[Rule] = []
     for number, item in enumerate(node.items):
@@ -86,7 +90,7 @@ def _read_rules(root: Node, found: dict[str, Node], report: Report) -> list[Rule
 def _read_name(item: Node, entries: dict[str, Node], path: str, report: Report) -> str | None:
     node = entries.get("name")
     if node is None:
-        report.error("missing field `name`", path, item)
+        report.error("missing field `name`; each rule needs one of its own", path, item)
         return None
     return _read_text(node, f"{path}.name", report)
 
@@ -98,7 +102,7 @@ def _read_rule(
     start = report.marks()
     priority = 0
     if (node := entries.get("priority")) is not None:
-        priority = read_int(node, f"{path}.priority", report, _INT32, "i32") or 0
+        priority = read_int(node, f"{path}.priority", report, _INT32, _WANTED_PRIORITY) or 0
     description = None
     if (node := given(entries, "description")) is not None:
         description = _read_text(node, f"{path}.description", report)
@@ -109,11 +113,11 @@ def _read_rule(
     if (node := entries.get("condition")) is not None:
         condition = read_condition(node, f"{path}.condition", report)
     else:
-        report.error("missing field `condition`", path, item)
+        report.error("missing field `condition`; `condition: {all: []}` matches always", path, item)
     if (node := entries.get("action")) is not None:
         effect = read_effect(node, f"{path}.action", report)
     else:
-        report.error("missing field `action`", path, item)
+        report.error("missing field `action`, such as `action: {type: deny}`", path, item)
     if condition is None or effect is None or report.marks()[0] > start[0]:
         return None
     return Rule(
@@ -132,11 +136,18 @@ def _read_text(node: Node, path: str, report: Report) -> str | None:
     """Return the text of a scalar, whatever its type would be elsewhere."""
     if isinstance(node, Scalar):
         return node.text
-    report.error(f"invalid type: {described(node)}, expected a string", path, node)
+    report.error(wrong_kind(node, "a text"), path, node)
     return None
 
 
+_SWITCHES: Final = {
+    **dict.fromkeys(("yes", "on", "y", "true"), "write true"),
+    **dict.fromkeys(("no", "off", "n", "false"), "write false"),
+}
+
+
 def _read_bool(node: Node, path: str, report: Report) -> bool:
+    value: object = None
     if isinstance(node, Scalar):
         try:
             value = value_of(node)
@@ -144,5 +155,6 @@ def _read_bool(node: Node, path: str, report: Report) -> bool:
             value = None
         if isinstance(value, bool):
             return value
-    report.error(f"invalid type: {described(node)}, expected a boolean", path, node)
+    word = value.lower() if isinstance(value, str) else ""
+    report.error(wrong_kind(node, "true or false", _SWITCHES.get(word, "")), path, node)
     return True

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from acteon.rules.expression import Expression, ListOf, Literal, MapOf
 from acteon.rules_yaml.document import Mapping, Node, Scalar, Sequence
-from acteon.rules_yaml.report import Report, described, text_of
+from acteon.rules_yaml.report import NO_TAG, Report, text_of, wrong_kind
 from acteon.rules_yaml.scalars import CORE, ScalarError, value_of
 
 _INT64: Final = range(-(2**63), 2**63)
@@ -33,9 +33,8 @@ def read_value(node: Node, path: str, report: Report) -> Any:
             for key, value in entries:
                 name = text_of(key)
                 if name is None:
-                    report.error(
-                        f"invalid type: {described(key)} as a key, expected a string", path, key
-                    )
+                    hint = "put it in quotes" if isinstance(key, Scalar) else ""
+                    report.error(wrong_kind(key, "a text as a key", hint), path, key)
                     continue
                 if name in members:
                     report.warning(
@@ -70,7 +69,7 @@ def _scalar(node: Scalar, path: str, report: Report) -> Any:
         report.error(str(error), path, node)
         return None
     if type(value) is int and value not in _WRITABLE:
-        report.error(f"invalid value: integer `{value}`, expected at most 64 bits", path, node)
+        report.error(wrong_kind(node, "a number of at most 64 bits"), path, node)
     if type(value) is float and not math.isfinite(value):
         return None
     return value
@@ -78,4 +77,8 @@ def _scalar(node: Scalar, path: str, report: Report) -> Any:
 
 def _check_tag(node: Sequence | Mapping, path: str, report: Report) -> None:
     if node.tag not in _COLLECTION_TAGS:
-        report.error("invalid type: enum, expected a value without a tag of its own", path, node)
+        report.error(
+            f"wanted a value {NO_TAG}",
+            path,
+            node,
+        )

@@ -1,5 +1,6 @@
 """Collecting what is wrong with a file, and taking maps apart on the way."""
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -8,9 +9,11 @@ from attrs import define, evolve, field
 from acteon.rules import Problem, RuleParseError
 from acteon.rules_yaml import document
 from acteon.rules_yaml.document import Node, Scalar, Sequence
-from acteon.rules_yaml.scalars import ScalarError, is_null, value_of
+from acteon.rules_yaml.hints import did_you_mean
+from acteon.rules_yaml.scalars import ScalarError, is_null, resolved, value_of
 
 _MAX_PROBLEMS: Final = 200
+NO_TAG: Final = "without a tag of its own; take out the word that begins with !"
 
 
 @define(eq=False)
@@ -41,9 +44,10 @@ class Report:
         Raises:
             RuleParseError: There were errors, or `strict` made some of the warnings.
         """
-        wrong = [*self._errors, *self._warnings] if strict else self._errors
-        if not wrong:
+        if not self._errors and not (strict and self._warnings):
             return tuple(self._warnings)
+        # What is odd often is the cause of what is wrong: a misspelt key is a missing one, too.
+        wrong = [*self._errors, *self._warnings]
         shown = sorted(wrong, key=lambda problem: (problem.line, problem.column))
         if len(shown) > _MAX_PROBLEMS:
             more = Problem(
@@ -77,26 +81,41 @@ def described(node: Node) -> str:
     """Return what `node` is, as messages say it."""
     match node:
         case Sequence():
-            return "sequence"
+            return "a list"
         case document.Mapping():
-            return "map"
+            return "a map"
         case Scalar():
             try:
                 value = value_of(node)
             except ScalarError:
-                return "enum"
+                return "a value with a tag of its own"
             match value:
                 case None:
-                    return "unit value"
+                    return "null"
                 case bool():
-                    return f"boolean `{str(value).lower()}`"
+                    return str(value).lower()
                 case int():
-                    return f"integer `{value}`"
+                    return f"the number {value}"
                 case float():
-                    return f"floating point `{value}`"
+                    return f"the number {value}"
                 case str():
                     shown = value if len(value) <= 100 else f"{value[:100]}…"
-                    return f'string "{shown}"'
+                    return f'the text "{shown}"'
+
+
+def wrong_kind(node: Node, wanted: str, hint: str = "") -> str:
+    """Return the text for a `node` that is not what is `wanted`, and how to mend it."""
+    behind = f"; {hint or _quotes(node)}" if hint or _quotes(node) else ""
+    return f"wanted {wanted}, found {described(node)}{behind}"
+
+
+def _quotes(node: Node) -> str:
+    """Return a hint if `node` is a template that lost its quotes: YAML takes it for a map."""
+    if isinstance(node, document.Mapping) and node.entries:
+        key, _ = node.entries[0]
+        if isinstance(key, document.Mapping):
+            return "put quotes around a text that begins with {{"
+    return ""
 
 
 def members(
@@ -106,6 +125,7 @@ def members(
     report: Report,
     *,
     wanted: str = "a map",
+    hint: str = "",
     strict_keys: bool = False,
 ) -> dict[str, Node] | None:
     """Return the members of a map by their names; those that are not known are noted.
@@ -116,23 +136,24 @@ def members(
         path: Where the map is.
         report: Where to note what is wrong.
         wanted: What the map describes.
+        hint: How to mend it if it is no map.
         strict_keys: Whether keys must be texts or non-negative integers, even unknown ones.
     """
     if not isinstance(node, document.Mapping):
-        report.error(f"invalid type: {described(node)}, expected {wanted}", path, node)
+        report.error(wrong_kind(node, wanted, hint), path, node)
         return None
     found: dict[str, Node] = {}
     for key, value in node.entries:
         name = _key_name(key)
         if name is None:
-            report.error(f"invalid type: {described(key)} as a key, expected a name", path, key)
+            report.error(wrong_kind(key, "a name as a key"), path, key)
         elif not isinstance(name, str):
             if strict_keys and (type(name) is not int or name < 0):
-                report.error(f"invalid type: {described(key)} as a key, expected a name", path, key)
+                report.error(wrong_kind(key, "a name as a key"), path, key)
             else:
                 report.warning(f"ignored key: {described(key)}", path, key)
         elif name not in known:
-            report.warning(f"ignored key: `{name[:100]}`{_hint(name)}", path, key)
+            report.warning(f"ignored key: `{name[:100]}`{_hint(name, known)}", path, key)
         elif name in found:
             report.error(f"duplicate field `{name}`", path, key)
         else:
@@ -158,8 +179,8 @@ class _Null:
 NULL: Final = _Null()
 
 
-def _hint(name: str) -> str:
-    return " (maps are not merged)" if name == "<<" else ""
+def _hint(name: str, known: Collection[str]) -> str:
+    return " (maps are not merged)" if name == "<<" else did_you_mean(name, known)
 
 
 def text_of(node: Node) -> str | None:
@@ -187,10 +208,22 @@ def read_int(node: Node, path: str, report: Report, allowed: range, wanted: str)
             value = value_of(node)
         except ScalarError:
             value = None
-    if type(value) is int:
-        if value in allowed:
-            return value
-        report.error(f"invalid value: {described(node)}, expected {wanted}", path, node)
-    else:
-        report.error(f"invalid type: {described(node)}, expected {wanted}", path, node)
+    if type(value) is int and value in allowed:
+        return value
+    hint = _as_number(value, path) if isinstance(value, str) else ""
+    report.error(wrong_kind(node, wanted, hint), path, node)
     return None
+
+
+def _as_number(text: str, path: str) -> str:
+    """Return a hint if `text` is a number in quotes, or a duration with its unit."""
+    if type(resolved(text)) is int:
+        return "write it without quotes"
+    duration = _DURATION.fullmatch(text)
+    if duration is None or not path.endswith("_seconds"):
+        return ""
+    return f"write {int(duration[1]) * _SECONDS[duration[2].lower()]}"
+
+
+_DURATION: Final = re.compile(r"([0-9]{1,9}) ?(s|sec|m|min|h|d)", re.IGNORECASE)
+_SECONDS: Final = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}

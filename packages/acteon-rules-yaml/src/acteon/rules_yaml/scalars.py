@@ -60,10 +60,13 @@ def value_of(scalar: Scalar) -> ScalarValue:
             if name == "float" and type(value) is int:
                 value = float(value)
             if name not in _TAGGED or type(value) is not _TAGGED[name] or not scalar.text:
-                raise ScalarError(f"invalid value: string {scalar.text[:100]!r}, expected {name}")
+                raise ScalarError(f"the tag !!{name} does not fit the text {scalar.text[:100]!r}")
             return value
         case tag:
-            raise ScalarError(f"invalid type: enum, expected a value without the tag {tag[:100]}")
+            raise ScalarError(
+                f"wanted a value without a tag, found {tag[:100]}; "
+                "put quotes around a text that begins with !"
+            )
 
 
 _TAGGED: Final[dict[str, type]] = {

@@ -1,6 +1,7 @@
 """What goes wrong with rules: when they are loaded, and when they are evaluated."""
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
 
 from attrs import frozen
 
@@ -36,8 +37,25 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.path}: " if self.path else ""
         rule = f" (rule {self.rule!r})" if self.rule else ""
-        line = f" at line {self.line} column {self.column}" if self.line else ""
+        column = f" column {self.column}" if self.column else ""
+        line = f" at line {self.line}{column}" if self.line else ""
         return f"{place}{self.message}{rule}{line}"
+
+    @property
+    def located(self) -> str:
+        """The problem as one line that begins with its place, as editors and compilers have it."""
+        lines = [str(number) for number in (self.line, self.column) if number]
+        place = ":".join([self.file, *lines] if self.file else [f"line {':'.join(lines)}"])
+        parts = [place] if self.file or lines else []
+        path = self.path
+        if self.rule:
+            parts.append(f"rule {self.rule!r}")
+            path = _WHICH_RULE.sub("", path)
+        parts += [path] if path else []
+        return " ".join(": ".join([*parts, self.message]).splitlines())
+
+
+_WHICH_RULE: Final = re.compile(r"rules\[\d+\]\.?")
 
 
 class RuleParseError(RuleError):

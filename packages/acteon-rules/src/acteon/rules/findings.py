@@ -1,5 +1,6 @@
 """What is odd about rules: found when they are loaded rather than when they are needed."""
 
+import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
@@ -72,11 +73,14 @@ def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[st
     for part in parts(expression):
         match part:
             case Name(name) if name not in _KNOWN_NAMES and name not in variables:
-                yield f"fails when it is evaluated: undefined variable: {name}"
+                hint = _meant(name, variables)
+                yield f"fails when it is evaluated: undefined variable: {name}{hint}"
             case Field(Name("action"), name) if name not in ACTION_MEMBERS:
-                yield f"action has no member {name!r}, so it is always null"
+                hint = _close(name, ACTION_MEMBERS)
+                yield f"action has no member {name!r}, so it is always null{hint}"
             case Field(Name("time"), name) if name not in TIME_MEMBERS:
-                yield f"time has no member {name!r}, so it is always null"
+                hint = _close(name, TIME_MEMBERS)
+                yield f"time has no member {name!r}, so it is always null{hint}"
             case Call(function, arguments):
                 try:
                     check_call(function, len(arguments))
@@ -92,6 +96,19 @@ def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[st
                     yield f"fails when it is evaluated: {operator.value} takes numbers or strings"
             case _:
                 pass
+
+
+def _meant(name: str, variables: Collection[str]) -> str:
+    """Return a hint at the variable, or the member of the action, that `name` is meant to be."""
+    known = {member: f"action.{member}" for member in ACTION_MEMBERS}
+    known |= {each: each for each in (*_KNOWN_NAMES, *variables)}
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {known[close[0]]}?" if close else ""
+
+
+def _close(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _has_no_order(expression: Expression) -> bool:

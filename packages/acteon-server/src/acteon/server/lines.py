@@ -15,6 +15,6 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int = MAX_SHOWN) -> str:
     """Return `text`, or its beginning if it is long."""
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -35,8 +35,15 @@ _PLAIN: Final = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u20
 _LOGGER: Final = re.compile(r"[\w-]+(?:(?:\.|::)[\w-]+)*")
 
 
-def configure_logging(environ: Mapping[str, str], stream: TextIO) -> None:
-    """Let all logs of the process go to `stream`, as `environ` asks; once, at the start."""
+def configure_logging(environ: Mapping[str, str], stream: TextIO | None) -> None:
+    """Let all logs of the process go to `stream`, as `environ` asks; once, at the start.
+
+    A stream that is closed, or that nobody reads any more, costs the logs and nothing else.
+    """
+    logging.raiseExceptions = False
+    if stream is None:
+        logging.getLogger().addHandler(logging.NullHandler())
+        return
     handler = logging.StreamHandler(stream)
     wanted_format = environ.get("ACTEON_LOG_FORMAT", "") or "text"
     if wanted_format.lower() == "json":
@@ -50,7 +57,11 @@ def configure_logging(environ: Mapping[str, str], stream: TextIO) -> None:
     root.handlers[:] = [handler]
     (levels or LogLevels()).apply()
     if levels is None:
-        log.warning("the log filter is not understood: info holds", extra={"acteon.filter": text})
+        log.warning(
+            "the log filter is not understood: info holds; write ACTEON_LOG=debug, or "
+            "info,acteon.gateway=debug",
+            extra={"acteon.filter": text},
+        )
     if wanted_format.lower() not in ("json", "text"):
         log.warning(
             "the log format is neither text nor json: text it is",

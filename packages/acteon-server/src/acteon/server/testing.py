@@ -10,14 +10,19 @@ async with RunningServer() as server:
 
 import asyncio
 import json
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from starlette.types import Receive, Scope, Send
 
 from acteon.gateway import Gateway
@@ -224,6 +229,41 @@ async def _read_all(reader: asyncio.StreamReader) -> bytes:
     return received
 
 
+async def exchange_all(url: str, sent: bytes) -> tuple[Answer, ...]:
+    """Send the octets `sent`, say that nothing follows, and return all answers there are.
+
+    Raises:
+        TimeoutError: The server did not hang up.
+        ValueError: It said something that is no answer.
+    """
+    place = urlsplit(url)
+    async with asyncio.timeout(LIMIT):
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        received = b""
+        try:
+            with suppress(ConnectionError):  # It may hang up while there is more to send.
+                writer.write(sent)
+                writer.write_eof()
+                while chunk := await reader.read(65536):
+                    received += chunk
+        finally:
+            writer.close()
+    return tuple(_answers(received))
+
+
+def _answers(received: bytes) -> Iterator[Answer]:
+    while received:
+        head, separator, rest = received.partition(b"\r\n\r\n")
+        if not separator or not head.startswith(b"HTTP/1.1 "):
+            raise ValueError(f"no answer but {received!r}")
+        received = rest
+        if int(head.split(b" ")[1]) >= 200:  # The others are interim answers.
+            answer = parse_answer(head + separator)
+            size = int(answer.header("content-length") or 0)
+            received = rest[size:]
+            yield evolve(answer, body=rest[:size])
+
+
 def parse_answer(received: bytes) -> Answer:
     """Return the answer in `received`; interim answers before it are left out.
 
@@ -252,3 +292,64 @@ def _unchunked(body: bytes) -> bytes:
         chunks.append(body[:length])
         body = body[length + 2 :]
     return b"".join(chunks)
+
+
+@frozen
+class Ended:
+    """How a process ended that was to be a server, or that it became one.
+
+    Attributes:
+        status: Its exit status; None: it listened, and was stopped.
+        told: The lines on stderr, without the instants of log lines.
+    """
+
+    status: int | None
+    told: tuple[str, ...]
+
+
+def started(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> Ended:
+    """Run the command in a process of its own until it listens, or ends.
+
+    The process is forked from one that has imported all of the server, which saves the better
+    part of a second each time.
+
+    Args:
+        folder: Where it is started.
+        arguments: Of the command.
+        environ: The whole environment.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    reading, writing = context.Pipe(duplex=False)
+    process = context.Process(target=_run_command, args=(folder, arguments, environ, writing))
+    process.start()
+    writing.close()
+    lines: list[str] = []
+    listening = False
+    with reading, open(os.dup(reading.fileno()), encoding="utf-8") as stderr:
+        for line in stderr:
+            lines.append(_INSTANT.sub("", line.rstrip("\n")))
+            if ": listening url=" in line:
+                listening = True
+                process.terminate()
+    process.join(LIMIT)
+    return Ended(None if listening else process.exitcode, tuple(lines))
+
+
+_INSTANT: Final = re.compile(r"^\S+Z (?=[A-Z])")
+_PRELOADED: Final = [
+    *("acteon.server.cli", "acteon.server.serve", "acteon.state_memory", "acteon.audit_memory"),
+    *("acteon.rules_yaml", "acteon.provider"),
+]
+
+
+def _run_command(
+    folder: Path, arguments: Sequence[str], environ: Mapping[str, str], stderr: Connection
+) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    os.dup2(stderr.fileno(), 2)
+    from acteon.server.cli import main
+
+    main(list(arguments), prog_name="acteon-server")

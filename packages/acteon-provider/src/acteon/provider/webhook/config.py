@@ -15,6 +15,15 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _FRAMING = frozenset({"content-length", "host", "transfer-encoding", "connection", "expect"})
 _LONGEST = 86_400.0
+_WANTED = "acteon.wanted"
+"""Metadata: what is told of a key whose value is not, as it may be a secret."""
+_URL = "an http:// or https:// URL with a host, such as https://receiver.example/path"
+_HEADERS = (
+    'a table of header names and their texts, such as {Authorization = "Bearer …"}, each name '
+    "once, and none of the request's framing"
+)
+_SECRET = "a text, or whsec_ and Base64"
+_NETWORKS = 'a list of networks, such as ["127.0.0.0/8"]'
 
 
 def _is_web_address(_: object, attribute: "Attribute[str]", value: str) -> None:
@@ -49,7 +58,9 @@ def _are_headers(
 
 def _is_span(_: object, attribute: "Attribute[float]", value: float) -> None:
     if not 0 < value <= _LONGEST:
-        raise ValueError(f"'{attribute.name}' must be > 0 and <= {_LONGEST:.0f}: {value}")
+        raise ValueError(
+            f"'{attribute.name}' must be above 0 and at most {_LONGEST:.0f} seconds, not {value:g}"
+        )
 
 
 def _is_secret(_: object, attribute: "Attribute[str | None]", value: str | None) -> None:
@@ -69,7 +80,7 @@ def _are_networks(
     try:
         AddressGuard.from_texts(value)
     except ValueError as error:
-        raise ValueError(f"'{attribute.name}': {error}") from None
+        raise ValueError(f"'{attribute.name}' {error}") from None
 
 
 @frozen(kw_only=True)
@@ -91,12 +102,18 @@ class WebhookConfig:
         max_connections: Requests at a time; further ones wait, within their time.
     """
 
-    url: str = field(validator=_is_web_address, repr=False)
-    headers: Mapping[str, str] = field(factory=dict[str, str], validator=_are_headers, repr=False)
+    url: str = field(validator=_is_web_address, repr=False, metadata={_WANTED: _URL})
+    headers: Mapping[str, str] = field(
+        factory=dict[str, str], validator=_are_headers, repr=False, metadata={_WANTED: _HEADERS}
+    )
     timeout_seconds: float = field(default=20.0, validator=_is_span)
-    secret: str | None = field(default=None, validator=_is_secret, repr=False)
+    secret: str | None = field(
+        default=None, validator=_is_secret, repr=False, metadata={_WANTED: _SECRET}
+    )
     max_response_bytes: int = field(default=65_536, validator=ge(0))
-    allow_networks: tuple[str, ...] = field(default=(), validator=_are_networks)
+    allow_networks: tuple[str, ...] = field(
+        default=(), validator=_are_networks, metadata={_WANTED: _NETWORKS}
+    )
     max_connections: int = field(default=100, validator=ge(1))
 
     def __attrs_post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Handing actions to an HTTP endpoint."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -45,6 +46,8 @@ from acteon.provider.webhook.answers import Answer
 from acteon.provider.webhook.config import WebhookConfig
 from acteon.provider.webhook.signing import delivery_key, signature
 
+log = logging.getLogger(__name__)
+
 
 @define(eq=False)
 class WebhookProvider:
@@ -87,6 +90,19 @@ class WebhookProvider:
 
     def _guard(self) -> AddressGuard:
         return AddressGuard.from_texts(self.config.allow_networks)
+
+    def needed_leave(self) -> str | None:
+        """Return the line for `[[providers]]` without which every call is refused, if one is."""
+        host = (self._url.raw_host or "").rstrip(".").lower()
+        names = ["127.0.0.1", "::1"] if host == "localhost" else [host.partition("%")[0]]
+        try:
+            wanted = [self._guard().leave_for(name) for name in names]
+        except ValueError:
+            return None  # A name that only the resolver knows.
+        if None in wanted:
+            return None
+        quoted = ", ".join(f"'{each}'" for each in wanted)
+        return f"allow_networks = [{quoted}]"
 
     @property
     def idempotent(self) -> bool:
@@ -259,4 +275,12 @@ class WebhookPlugin(ProviderPlugin):
 
     @classmethod
     def open(cls, name: str, config: WebhookConfig) -> AbstractAsyncContextManager[Provider]:
-        return WebhookProvider(config)
+        provider = WebhookProvider(config)
+        line = provider.needed_leave()
+        if line is not None:
+            log.warning(
+                "a webhook will be refused: its host is no public address; allow it in its "
+                "[[providers]] if that is meant",
+                extra={"acteon.provider": name, "acteon.line": line},
+            )
+        return provider

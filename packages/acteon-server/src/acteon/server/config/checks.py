@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import Attribute
+from attrs import Attribute, frozen
 
 from acteon.server.lines import shortened
 
@@ -17,18 +17,43 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
 
-def between(low: Limit, high: Limit) -> Validator:
-    """Return a validator of values from `low` to `high`, both included; it lets None pass."""
+@frozen
+class Between(Generic[Limit]):
+    """A validator of values from `low` to `high`, both included; it lets None pass.
 
-    def check(_instance: object, attribute: "Attribute[Any]", value: Limit | None) -> None:
-        if value is not None and not low <= value <= high:
-            unit = " seconds" if isinstance(low, timedelta) else ""
+    Attributes:
+        low: The least.
+        high: The most.
+        or_zero: What 0 means where it stands for None.
+    """
+
+    low: Limit
+    high: Limit
+    or_zero: str = ""
+
+    def __call__(self, _instance: object, attribute: "Attribute[Any]", value: Limit | None) -> None:
+        if value is not None and not self.low <= value <= self.high:
+            unit = " seconds" if isinstance(self.low, timedelta) else ""
+            zero = f"0 ({self.or_zero}) or " if self.or_zero else ""
             raise ValueError(
-                f"{attribute.name!r} must be between {_number(low)} and {_number(high)}{unit}, "
-                f"not {_number(value)}"
+                f"{attribute.name!r} must be {zero}between {_number(self.low)} and "
+                f"{_number(self.high)}{unit}, not {_number(value)}"
             )
 
-    return check
+    def __str__(self) -> str:
+        zero = f"0 ({self.or_zero}), " if self.or_zero else ""
+        return f"{zero}{_number(self.low)} to {_number(self.high)}"
+
+
+def between(low: Limit, high: Limit, *, or_zero: str = "") -> Between[Limit]:
+    """Return a validator of values from `low` to `high`, both included; it lets None pass.
+
+    Args:
+        low: The least.
+        high: The most.
+        or_zero: What 0 means where it stands for None.
+    """
+    return Between(low, high, or_zero)
 
 
 def _number(value: int | timedelta) -> str:
@@ -63,7 +88,7 @@ def off(what: str) -> Validator:
 
     def check(_instance: object, _attribute: "Attribute[Any]", value: bool) -> None:
         if value:
-            raise ValueError(f"{what} is not part of this version")
+            raise ValueError(f"{what} is not part of this version; write false, or leave it out")
 
     return check
 

@@ -3,9 +3,14 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from acteon.core import ConfigError
+from acteon.core import ConfigError, UnreadableFileError, read_file
+from acteon.server.lines import shortened
+
+MAX_BYTES: Final = 1024 * 1024
+MAX_PATH: Final = 300
+"""So much of a path is told."""
 
 _CURLY_QUOTES = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -21,22 +26,17 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: It cannot be read, or it is no TOML; in one line.
     """
+    name = shortened(str(path), MAX_PATH)
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise ConfigError(f"{path}: is a link to a file that is not there") from None
-        raise ConfigError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: is a directory, not a file") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        content = read_file(path, max_bytes=MAX_BYTES)
+    except UnreadableFileError as error:
+        raise ConfigError(f"{name}: {error}") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: is no UTF-8 text; save it as UTF-8") from None
-    return parse_document(text, source=str(path))
+        raise ConfigError(f"{name}:{line}: is no UTF-8 text; save it as UTF-8") from None
+    return parse_document(text, source=name)
 
 
 def parse_document(text: str, *, source: str) -> dict[str, Any]:
@@ -75,6 +75,8 @@ def _explained(message: str, text: str, source: str) -> str:
 
 def _hint(what: str, line: str, text: str) -> str:
     """Return what the author of `line` most likely wants to hear, or an empty text."""
+    if "\0" in line:
+        return "there is a NUL character on this line; take it out"
     if any(quote in line for quote in _CURLY_QUOTES):
         return 'write straight quotes: "'
     if "declare" in what and "twice" in what:

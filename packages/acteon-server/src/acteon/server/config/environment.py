@@ -65,4 +65,4 @@ def warn_about_unmatched(environ: Mapping[str, str], paths: Iterable[tuple[str, 
         extra = {"acteon.variable": name}
         if close:
             extra["acteon.did_you_mean"] = close[0]
-        log.warning("an environment variable means nothing and is ignored", extra=extra)
+        log.warning("a variable of the environment means nothing, and is ignored", extra=extra)

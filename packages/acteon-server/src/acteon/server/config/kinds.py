@@ -45,6 +45,7 @@ class WrongKindError(ValueError):
     def __init__(self, wanted: str, found: object, hint: str = "") -> None:
         behind = f"; {hint}" if hint else ""
         super().__init__(f"wanted {wanted}, found {_described(found)}{behind}")
+        self.found = _described(found)
         self.without_value = f"wanted {wanted}, found {_kind(found)}"
 
 

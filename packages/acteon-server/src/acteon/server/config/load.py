@@ -32,6 +32,7 @@ from acteon.server.config.references import (
     TextValue,
     UnresolvedError,
     has_reference_inside,
+    looks_like_a_reference,
     named_like_a_secret,
     resolve,
     url_has_more,
@@ -64,6 +65,7 @@ _SECTIONS: Final[Mapping[str, type[Any]]] = {
 }
 _BACKENDS: Final = (STATE_SECTION, AUDIT_SECTION)
 _UNRESOLVED: Final = Referenced("")
+_HEADINGS: Final = ", ".join([*(f"[{name}]" for name in _SECTIONS), "[[providers]]"])
 
 
 def load_config(
@@ -122,11 +124,14 @@ def warn_about(config: Config) -> None:
         log.warning("[audit.redact] is enabled with an empty list: nothing is redacted")
     if config.server.cors_allowed_origins is None and not config.auth.enabled:
         log.warning(
-            "every web page that a browser on this machine opens may use this server: "
-            "[server] cors_allowed_origins is absent and there is no authentication"
+            "any web page that is open in a browser on this machine can use this server; "
+            "to shut them out: [server] cors_allowed_origins = []"
         )
     if not config.providers:
-        log.info("there are no [[providers]]: nothing can be delivered")
+        log.warning(
+            "nothing can be delivered: there are no [[providers]]; such as "
+            '[[providers]] name = "email" type = "log"'
+        )
 
 
 @define(eq=False, repr=False)
@@ -262,7 +267,13 @@ class _Reading:
             return _UNRESOLVED
         if has_reference_inside(value):
             log.warning(
-                "a reference is replaced only where it is the whole value",
+                "a reference is replaced only where it is the whole value, so this one is not; "
+                "put the whole value into the variable",
+                extra={"acteon.key": self.report.label(place)},
+            )
+        elif looks_like_a_reference(value, self.environ):
+            log.warning(
+                "a value looks like a reference, and is taken as it is; write ${NAME}",
                 extra={"acteon.key": self.report.label(place)},
             )
         if isinstance(found, Referenced) or _is_secret(found, place):
@@ -295,7 +306,7 @@ class _Reading:
         places = (rules.directory, self.directory / rules.directory)
         found = next(filter(os.path.exists, places), rules.directory)
         if os.path.exists(found) and not os.path.isdir(found):
-            self.report.add(Problem(("rules", "directory"), f"{found} is not a directory"))
+            self.report.add(Problem(("rules", "directory"), f"{found} is a file, not a directory"))
         return evolve(rules, directory=found)
 
 
@@ -328,7 +339,7 @@ def _not_a_section(name: str, value: object) -> str:
             return f"{heading}: unknown section; did you mean [audit.redact]?"
         close = difflib.get_close_matches(name, [*_SECTIONS, "providers"], n=1)
         if not close:
-            return f"{heading}: unknown section"
+            return f"{heading}: unknown section; there are {_HEADINGS}"
         meant = "[[providers]]" if close[0] == "providers" else f"[{close[0]}]"
         return f"{heading}: unknown section; did you mean {meant}?"
     owner = _owners().get(name)

@@ -94,7 +94,7 @@ class BackendSection:
             if not in_use:
                 for key in sorted(rest.keys() - set(self.common)):
                     text = unknown_key(key, [*ours, *self.common])
-                    report.add(Problem((self.name, key), text))
+                    report.add(Problem((self.name, key), text, known=(*ours, *self.common)))
             return section
         theirs = keys_of(plugin.Config)
         for key in [key for key in self.common if key in rest and key not in theirs]:
@@ -156,7 +156,9 @@ def structured_providers(tables: object, report: Report) -> tuple[ProviderSectio
         if section is None:
             continue
         if section.name in found:
-            report.say(f"provider {section.name!r}: there are two providers of that name")
+            report.say(
+                f"provider {section.name!r}: there are two providers of that name; rename one"
+            )
         found.setdefault(section.name, section)
     return tuple(found.values())
 
@@ -196,4 +198,4 @@ def _attempt(
 
 def _check_config_class(plugin: type[Any], what: str) -> None:
     if not attrs.has(getattr(plugin, "Config", object)):
-        raise ConfigError(f"{what} names no attrs class as its Config")
+        raise ConfigError(f"{what} names no attrs class as its Config; its author must mend that")

@@ -8,14 +8,18 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from acteon.core import UnreadableFileError, read_file
+
 MAX_FILE_BYTES: Final = 1024 * 1024
 HIDDEN: Final = "[hidden]"
+HOW: Final = "a reference is written ${NAME} or ${file:PATH}"
 
 _UNLIKELY: Final = 4
 """Texts of that length are not met by chance."""
 
 _REFERENCE = re.compile(r"\$\{(.*)\}", re.DOTALL)
 _INSIDE = re.compile(r"\$\{(?:file:[^}]*|[A-Za-z_][A-Za-z0-9_]*)\}")
+_FOREIGN = re.compile(r"\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\$\(([A-Za-z_]\w*)\)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(
     r"passw(?:or)?d|passphrase|secret|token|credential|authorization|headers|dsn"
@@ -103,6 +107,13 @@ def has_reference_inside(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is None and _INSIDE.search(text) is not None
 
 
+def looks_like_a_reference(text: str, environ: Mapping[str, str]) -> bool:
+    """Return whether `text` is what other programs take for a reference: `$NAME`, `{NAME}`."""
+    match = _FOREIGN.fullmatch(text)
+    name = "" if match is None else match[1] or match[2] or match[3]
+    return bool(name) and (name in environ or name.isupper())
+
+
 def resolve(value: str, environ: Mapping[str, str], directory: Path) -> str:
     """Return what `value` stands for if the whole of it is a reference, else `value`.
 
@@ -116,38 +127,41 @@ def resolve(value: str, environ: Mapping[str, str], directory: Path) -> str:
     """
     match = _REFERENCE.fullmatch(value)
     if match is None:
+        if value.startswith("${") and "}" not in value:
+            raise UnresolvedError(f"a reference is not closed with }}; {HOW}")
         return value
     inside = match[1]
     if inside.startswith("file:"):
         return _from_file(inside.removeprefix("file:"), directory)
     if not _NAME.fullmatch(inside):
-        raise UnresolvedError("a reference is written ${NAME} or ${file:PATH}")
+        raise UnresolvedError(HOW)
     if inside not in environ:
-        raise UnresolvedError(f"the environment variable {inside} is not set")
+        raise UnresolvedError(f"the environment variable {inside} is not set; {_export(inside)}")
     if not environ[inside]:
-        raise UnresolvedError(f"the environment variable {inside} is empty")
+        raise UnresolvedError(f"the environment variable {inside} is empty; {_export(inside)}")
     return Referenced(environ[inside])
+
+
+def _export(name: str) -> str:
+    return f"set it where the server starts: export {name}=…"
 
 
 def _from_file(name: str, directory: Path) -> Referenced:
     path = directory / name
     if not name:
-        raise UnresolvedError("a reference is written ${NAME} or ${file:PATH}")
+        raise UnresolvedError(HOW)
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UnresolvedError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
-        raise UnresolvedError(f"{path} is no name of a file") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise UnresolvedError(f"{path} has more than {MAX_FILE_BYTES} bytes")
-    try:
-        text = content.decode("utf-8-sig")
+        text = read_file(path, max_bytes=MAX_FILE_BYTES).decode("utf-8-sig")
+    except UnreadableFileError as error:
+        raise UnresolvedError(f"the file {path} {_said(str(error))}") from None
     except UnicodeDecodeError:
-        raise UnresolvedError(f"{path} is no UTF-8 text") from None
+        raise UnresolvedError(f"the file {path} is no UTF-8 text; save it as UTF-8") from None
     # Editors and `echo` end a file with a line end that is no part of the secret.
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise UnresolvedError(f"{path} is empty")
+        raise UnresolvedError(f"the file {path} is empty")
     return Referenced(text)
+
+
+def _said(text: str) -> str:
+    return "is not there" if text == "there is no such file" else text

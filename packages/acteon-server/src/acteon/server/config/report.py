@@ -51,6 +51,8 @@ class Report:
         owner = self.owners.get(str(problem.place[-1]))
         if problem.text == UNKNOWN and owner is not None and problem.place[0] != "providers":
             line += f"; it belongs below [{owner}]"
+        elif problem.text == UNKNOWN and problem.known:
+            line += f"; the keys here are {', '.join(problem.known)}"
         self.line(line)
 
     def label(self, place: Place) -> str:

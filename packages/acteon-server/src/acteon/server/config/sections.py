@@ -134,7 +134,7 @@ class AuditSection:
     enabled: bool = False
     backend: str = field(default="memory", validator=filled)
     ttl: timedelta | None = field(
-        default=timedelta(days=30), validator=between(_SECOND, 100 * _YEAR)
+        default=timedelta(days=30), validator=between(_SECOND, 100 * _YEAR, or_zero="for ever")
     )
     cleanup_interval: timedelta = field(default=_HOUR, validator=between(_SECOND, _YEAR))
     store_payload: bool = True
@@ -191,7 +191,13 @@ class ExecutorSection:
 
 @frozen(kw_only=True)
 class AuthSection:
-    """`[auth]`: who may do what; it can be written down, but not enabled."""
+    """`[auth]`: who may do what; it can be written down, but not enabled.
+
+    Attributes:
+        enabled: Whether callers must say who they are; not part of this version.
+        config_path: The file with users, keys and what they may do.
+        watch: Whether that file is read again when it changes.
+    """
 
     enabled: bool = field(default=False, validator=off("authentication"))
     config_path: Path = Path("auth.toml")
@@ -200,7 +206,14 @@ class AuthSection:
 
 @frozen(kw_only=True)
 class RateLimitSection:
-    """`[rate_limit]`: how much callers may ask for; it can be written down, but not enabled."""
+    """`[rate_limit]`: how much callers may ask for; it can be written down, but not enabled.
+
+    Attributes:
+        enabled: Whether callers are limited; not part of this version.
+        config_path: The file with the limits.
+        on_error: What becomes of a request when the store cannot count.
+        batch_cost: What a batch counts as: one request, or as many as it has actions.
+    """
 
     enabled: bool = field(default=False, validator=off("rate limiting"))
     config_path: Path = Path("ratelimit.toml")

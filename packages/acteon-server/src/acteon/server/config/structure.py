@@ -25,6 +25,9 @@ T = TypeVar("T")
 Place = tuple[str | int, ...]
 
 UNKNOWN: Final = "unknown key"
+WANTED: Final = "acteon.wanted"
+"""Metadata of an attribute, of a plugin's `Config` too: what it wants, in words for operators.
+Told where the value must not be shown, or is of another kind."""
 _GIVES_AWAY: Final = 4
 """A word of a secret that is this long gives something away."""
 _PIECE: Final = 8
@@ -41,11 +44,13 @@ class Problem:
         place: The keys and indexes that lead to it.
         text: What is wrong.
         missing: Whether it is that something required is not there.
+        known: The keys that there are, if this one is unknown.
     """
 
     place: Place
     text: str
     missing: bool = False
+    known: tuple[str, ...] = ()
 
 
 class ProblemsError(Exception):
@@ -143,23 +148,24 @@ def _checked(attribute: "attrs.Attribute[Any]", converter: Converter) -> Hook:
 
 
 def _problems(
-    error: Exception, place: Place, tree: Any, also: tuple[str, ...] = ()
+    error: Exception, place: Place, tree: Any, also: tuple[str, ...] = (), wanted: str = ""
 ) -> Iterator[Problem]:
     if isinstance(error, ForbiddenExtraKeysError):
         known = [*keys_of(error.cl), *also]
         for key in sorted(error.extra_fields):
-            yield Problem((*place, key), unknown_key(key, known))
+            yield Problem((*place, key), unknown_key(key, known), known=tuple(known))
     elif isinstance(error, BaseValidationError):
         for inner in error.exceptions:
             step = _step(inner, error.cl)
             if isinstance(inner, KeyError) and step and not _has(tree, step[0]):
                 yield Problem((*place, *step), "is missing", missing=True)
             elif step:
-                yield from _problems(inner, (*place, *step), _member(tree, step[0]))
+                told = _wanted(inner, error.cl) or wanted
+                yield from _problems(inner, (*place, *step), _member(tree, step[0]), wanted=told)
             else:
-                yield from _problems(inner, place, tree, also)
+                yield from _problems(inner, place, tree, also, wanted)
     else:
-        yield Problem(place, _shown(error, place, tree))
+        yield Problem(place, _shown(error, place, tree, wanted))
 
 
 def _step(error: Exception, cls: type[Any]) -> Place:
@@ -171,6 +177,15 @@ def _step(error: Exception, cls: type[Any]) -> Place:
         if isinstance(note, IterableValidationNote):
             return (note.index,)
     return ()
+
+
+def _wanted(error: Exception, cls: type[Any]) -> str:
+    """Return what the attribute under which `error` happened says that it wants, if anything."""
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            (attribute,) = (found for found in attrs.fields(cls) if found.name == note.name)
+            return str(attribute.metadata.get(WANTED, ""))
+    return ""
 
 
 def _has(tree: Any, key: str | int) -> bool:
@@ -186,20 +201,24 @@ def _member(tree: Any, key: str | int) -> Any:
         return tree
 
 
-def _shown(error: Exception, place: Place, value: Any) -> str:
+def _shown(error: Exception, place: Place, value: Any, wanted: str) -> str:
     """Return the text of `error`, without the value if that is, or may be, a secret."""
     keys = [key for key in place if isinstance(key, str)]
     if _may_be_secret(keys, value):
-        return _without_value(error)
+        return _without_value(error, wanted)
+    if wanted and isinstance(error, WrongKindError):
+        return f"wanted {wanted}, found {error.found}"
     text = str(error)
     if keys:
         # Validators begin with the attribute, which the place names already.
         text = text.removeprefix(f"'{keys[-1]}' ")
         text = text.removeprefix(f"'{keys[-1].removesuffix('_seconds')}' ")
-    return _without_value(error) if _gives_away(text, keys, value) else text
+    return _without_value(error, wanted) if _gives_away(text, keys, value) else text
 
 
-def _without_value(error: Exception) -> str:
+def _without_value(error: Exception, wanted: str) -> str:
+    if wanted:
+        return f"wanted {wanted}; what stands there (not shown here) is none"
     if isinstance(error, WrongKindError):
         return error.without_value
     return "its value (not shown here) is not accepted"

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope
 from acteon.core import InvalidError, MalformedError, Unfinished, run_eagerly
 from acteon.server.config import ServerSection
 from acteon.server.http.errors import ClientGoneError, RequestError
+from acteon.server.http.hints import on_no_json, on_shape, on_type
 
 T = TypeVar("T")
 
@@ -60,16 +61,19 @@ class BodyReader:
         try:
             return decode(body)
         except MalformedError as error:
-            text = f"Failed to parse the request body as JSON: {error}"
+            hint = on_no_json(str(error), body)
+            text = f"Failed to parse the request body as JSON: {error}{hint}"
             raise RequestError(400, text) from None
         except InvalidError as error:
-            text = f"Failed to deserialize the JSON body into the target type: {error}"
+            hint = on_shape(str(error), body, scope["path"])
+            text = f"Failed to deserialize the JSON body into the target type: {error}{hint}"
             raise RequestError(422, text) from None
 
     def _refused_at_once(self, scope: Scope) -> RequestError | None:
         kind = content_type(scope)
         if kind != b"application/json" and not (kind and _JSON_TYPE.fullmatch(kind)):
-            return RequestError(415, "Expected request with `Content-Type: application/json`")
+            wanted = "Expected request with `Content-Type: application/json`"
+            return RequestError(415, f"{wanted}{on_type(kind)}")
         length = header(scope, b"content-length")
         # More digits than any limit has; int() would refuse thousands of them.
         if length and (len(length) > 18 or int(length) > self.server.max_body_bytes):

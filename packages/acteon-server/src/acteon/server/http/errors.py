@@ -11,6 +11,7 @@ from acteon.server.http.shapes import ErrorResponse
 
 _CODES: Final[Mapping[int, str]] = {
     400: "INVALID_REQUEST",
+    401: "UNAUTHORIZED",
     403: "FORBIDDEN",
     404: "NOT_FOUND",
     408: "REQUEST_TIMEOUT",

@@ -4,6 +4,7 @@ import errno
 import socket
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from typing import Final
 
 from acteon.core import ConfigError
@@ -29,13 +30,32 @@ def listening(host: str, port: int) -> Generator[list[socket.socket]]:
         try:
             yield _bound(stack, name, port)
         except socket.gaierror as error:
-            raise ConfigError(f"cannot listen on {host}: {error.strerror}") from None
+            raise ConfigError(
+                f"cannot listen on {host}: {error.strerror}; write an address of this machine, "
+                "such as --host 127.0.0.1"
+            ) from None
 
 
 def url_of(bound: socket.socket) -> str:
     """Return the URL under which what listens on `bound` is reached."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def give_up_after(listener: socket.socket, limit: timedelta) -> None:
+    """Let the kernel reset connections whose other end takes nothing for `limit`.
+
+    Without that, clients that never read their answers would hold them, and their connections,
+    for ever. Only Linux offers it; connections inherit it.
+
+    Args:
+        listener: What the connections come in by.
+        limit: The time, measured from the last byte that was taken.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        milliseconds = max(1, min(int(limit.total_seconds() * 1000), 2**31 - 1))
+        listener.setsockopt(socket.IPPROTO_TCP, option, milliseconds)
 
 
 def _bound(stack: ExitStack, host: str, port: int) -> list[socket.socket]:
@@ -60,8 +80,26 @@ def _bound(stack: ExitStack, host: str, port: int) -> list[socket.socket]:
         except OSError as error:
             if error.errno in _NOT_HERE and len(addresses) > 1:
                 continue
-            raise ConfigError(f"cannot listen on {host}:{wanted}: {error.strerror}") from None
+            raise ConfigError(
+                f"cannot listen on {host}:{wanted}: {error.strerror}{hint_on(error)}"
+            ) from None
         sockets.append(one)
     if not sockets:
-        raise ConfigError(f"cannot listen on {host}: none of its addresses is this machine's")
+        raise ConfigError(
+            f"cannot listen on {host}: none of its addresses is this machine's; write one that is, "
+            "such as --host 127.0.0.1"
+        )
     return sockets
+
+
+def hint_on(error: OSError) -> str:
+    """Return what helps whoever cannot listen for the reason `error`."""
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "; another program listens there: stop it, or choose another port: --port 8081"
+        case errno.EACCES:
+            return "; this port is for the superuser: choose one above 1023: --port 8080"
+        case errno.EADDRNOTAVAIL:
+            return "; write an address of this machine, such as --host 127.0.0.1"
+        case _:
+            return ""
