@@ -1,10 +1,12 @@
 """The pipeline: actions through rules, locks and state to providers, and into the audit trail."""
 
+from acteon.gateway.delivering import Deliverer, Providers
 from acteon.gateway.errors import (
     DrainingError,
     GatewayError,
     InProgressError,
     LockError,
+    NotOpenError,
     RouteNotFoundError,
     RuleFailedError,
     RuleNotFoundError,
@@ -14,12 +16,17 @@ from acteon.gateway.errors import (
 )
 from acteon.gateway.gateway import Gateway
 from acteon.gateway.metrics import BUCKETS, GatewayMetrics, Histogram
+from acteon.gateway.opening import Audit, Opening, Rules, State, parse_rules
+from acteon.gateway.plugged import Plugin
 from acteon.gateway.preview import Preview
 from acteon.gateway.rulebook import Reloaded
 from acteon.gateway.settings import GatewaySettings, OnStoreError, OnUnknown
+from acteon.gateway.synchronous import SyncAuditTrail, SyncGateway
 
 __all__ = [
     "BUCKETS",
+    "Audit",
+    "Deliverer",
     "DrainingError",
     "Gateway",
     "GatewayError",
@@ -28,14 +35,23 @@ __all__ = [
     "Histogram",
     "InProgressError",
     "LockError",
+    "NotOpenError",
     "OnStoreError",
     "OnUnknown",
+    "Opening",
+    "Plugin",
     "Preview",
+    "Providers",
     "Reloaded",
     "RouteNotFoundError",
     "RuleFailedError",
     "RuleNotFoundError",
+    "Rules",
     "RulesNotLoadedError",
+    "State",
     "StateFailedError",
+    "SyncAuditTrail",
+    "SyncGateway",
     "UnforeseenError",
+    "parse_rules",
 ]

@@ -12,14 +12,16 @@ from typing import Self
 
 from attrs import define, field
 
-from acteon.audit import AuditError, AuditTrail
-from acteon.core import NOBODY, SYSTEM_CLOCK, Action, ActionOutcome, Caller, Clock
+from acteon.audit import AuditError, AuditSettings, AuditTrail
+from acteon.core import NOBODY, SYSTEM_CLOCK, Action, ActionOutcome, Caller, Clock, ConfigError
 from acteon.executor import DeadLetterSink, Executor, ExecutorSettings
 from acteon.gateway.admission import Admission
 from acteon.gateway.background import Background
 from acteon.gateway.batch import run_in_order
-from acteon.gateway.errors import DrainingError, GatewayError
+from acteon.gateway.delivering import Providers
+from acteon.gateway.errors import DrainingError, GatewayError, NotOpenError
 from acteon.gateway.metrics import GatewayMetrics
+from acteon.gateway.opening import Audit, Opening, Parts, Rules, State
 from acteon.gateway.pipeline import Pipeline
 from acteon.gateway.preview import Preview, Previewer
 from acteon.gateway.rulebook import Reloaded, Rulebook
@@ -75,12 +77,79 @@ class Gateway:
     _rulebook: Rulebook = field(init=False)
     _in_flight: int = field(default=0, init=False)
     _idle: asyncio.Event = field(factory=asyncio.Event, init=False)
-    _draining: bool = field(default=False, init=False)
+    _refusal: type[DrainingError] | None = field(default=NotOpenError, init=False)
+    _entered: bool = field(default=False, init=False)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        rules: Rules = (),
+        providers: Providers = (),
+        state: State = "memory",
+        audit: Audit = "memory",
+        audit_settings: AuditSettings | None = None,
+        executor: ExecutorSettings | None = None,
+        dead_letters: DeadLetterSink | None = None,
+        settings: GatewaySettings | None = None,
+        strict_rules: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> "Opening[Gateway]":
+        """Return what opens a gateway with all that it needs, for `async with`.
+
+        Without arguments it has no rules and no providers, and keeps state and audit trail in
+        memory. What is opened for it is closed with it; what the caller has opened stays open.
+
+        Args:
+            rules: The path of a directory or a file, or the rules themselves, as `parse_rules`
+                gives them. Those of a path can be read again.
+            providers: Functions or providers, called by their own names; or a mapping that names
+                them, which may hold plugins as well: `{"hook": Plugin("webhook", {...})}`.
+            state: The name of a plugin, a plugin with settings, or a backend.
+            audit: The same, or an audit trail; None records nothing.
+            audit_settings: What is recorded, for how long, and how.
+            executor: How attempts are made.
+            dead_letters: Where actions go that could not be delivered.
+            settings: What else can be chosen.
+            strict_rules: Whether what would be a warning refuses a rule file.
+            clock: Tells the time.
+
+        Raises:
+            ConfigError: Something cannot be used; on entering, if it cannot be opened.
+        """
+
+        def make(parts: Parts) -> Gateway:
+            return cls(
+                state=parts.state,
+                providers=parts.providers,
+                audit=parts.audit,
+                executor=executor or ExecutorSettings(),
+                dead_letters=dead_letters,
+                initial_rules=parts.initial_rules,
+                rules_directory=parts.rules_directory,
+                strict_rules=strict_rules,
+                settings=settings or GatewaySettings(),
+                clock=clock,
+            )
+
+        return Opening[Gateway].of(
+            make,
+            rules=rules,
+            providers=providers,
+            state=state,
+            audit=audit,
+            audit_settings=audit_settings,
+            clock=clock,
+        )
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("this gateway was entered before: make another one")
+        self._entered = True
         async with AsyncExitStack() as stack:
             await self._open(stack)
             self._stack = stack.pop_all()
+        self._refusal = None
         return self
 
     async def _open(self, stack: AsyncExitStack) -> None:
@@ -129,6 +198,7 @@ class Gateway:
         try:
             await self.drain()
         finally:
+            self._refusal = NotOpenError
             await self._stack.aclose()
 
     def _settle_failed(self, _: StateError) -> None:
@@ -173,8 +243,8 @@ class Gateway:
             self._end()
 
     def _start(self) -> None:
-        if self._draining:
-            raise DrainingError
+        if self._refusal is not None:
+            raise self._refusal
         self._in_flight += 1
 
     def _end(self) -> None:
@@ -188,7 +258,8 @@ class Gateway:
         Raises:
             GatewayError: What the dispatch would raise.
         """
-        return await self._previewer.preview(action, self._rulebook.current)
+        rules = self._open_rulebook.current
+        return await self._previewer.preview(action, rules)
 
     async def preview_batch(self, actions: Sequence[Action]) -> list[Preview | GatewayError]:
         """Preview each of `actions` by itself; results, or errors in their place, in order."""
@@ -202,7 +273,7 @@ class Gateway:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, in the order in which they are asked, as toggled."""
-        return self._rulebook.current.rules
+        return self._open_rulebook.current.rules
 
     async def reload_rules(self, directory: Path | None = None) -> Reloaded:
         """Read rule files again and put them in force, in place of all rules; or change nothing.
@@ -215,7 +286,7 @@ class Gateway:
             RulesNotLoadedError: They cannot be used; the rules are as they were.
             StateFailedError: They are in force here, but others could not be told.
         """
-        return await self._rulebook.reload(directory)
+        return await self._open_rulebook.reload(directory)
 
     async def set_rule_enabled(self, name: str, *, enabled: bool) -> None:
         """Switch the first rule of that name, for all gateways that share the state store.
@@ -224,7 +295,13 @@ class Gateway:
             RuleNotFoundError: There is none.
             StateFailedError: The store failed; nothing changed.
         """
-        await self._rulebook.set_enabled(name, enabled=enabled)
+        await self._open_rulebook.set_enabled(name, enabled=enabled)
+
+    @property
+    def _open_rulebook(self) -> Rulebook:
+        if self._refusal is NotOpenError:
+            raise NotOpenError
+        return self._rulebook
 
     @property
     def in_flight(self) -> int:
@@ -239,7 +316,7 @@ class Gateway:
     @property
     def draining(self) -> bool:
         """Whether the gateway takes no more."""
-        return self._draining
+        return self._refusal is not None
 
     async def check_ready(self) -> dict[str, str | None]:
         """Return what is wrong with each thing that dispatches need, or None for it."""
@@ -249,10 +326,8 @@ class Gateway:
         found = {"state": store.result()}
         if audit is not None:
             found["audit"] = audit.result()
-        found["rules"] = None
-        if self._rulebook.missing:
-            found["rules"] = f"there is no directory {self.rules_directory}: no rules are in force"
-        found["draining"] = "the gateway is shutting down" if self._draining else None
+        found["rules"] = await self._rulebook.problem()
+        found["draining"] = "the gateway is shutting down" if self.draining else None
         return found
 
     async def drain(self) -> None:
@@ -260,13 +335,24 @@ class Gateway:
 
         Callers set the limit; what is cut off by it ends with its leases.
         """
-        self._draining = True
+        self._refusal = DrainingError
         while self._in_flight:
             self._idle.clear()
             await self._idle.wait()
         await self._trips.flush()
         if self.audit is not None:
             await self.audit.flush()
+
+    @property
+    def trail(self) -> AuditTrail:
+        """The audit trail: `await gateway.trail.latest(action.id)`.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if self.audit is None:
+            raise ConfigError("there is no audit trail: this gateway was opened without `audit`")
+        return self.audit
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -17,8 +17,9 @@ from acteon.server.http.edge import HttpApp
 from acteon.server.http.health import HealthEndpoints
 from acteon.server.http.identity import Authenticate, anonymous
 from acteon.server.http.letters import DeadLetterEndpoints
+from acteon.server.http.mounting import sent_path
 from acteon.server.http.prometheus import registry_of
-from acteon.server.http.routes import CALLER, Endpoint, RawRoute, answering, sent_path
+from acteon.server.http.routes import CALLER, Endpoint, RawRoute, answering
 from acteon.server.http.rules import RuleEndpoints
 
 
@@ -29,6 +30,9 @@ def create_app(
     authenticate: Authenticate = anonymous,
 ) -> HttpApp:
     """Return the ASGI application that serves `gateway`, which is open as long as it is used.
+
+    It can be mounted in another application at any path. That one then says which pages may use
+    it, unless `server` does, and may have found out who asks: `authenticate` sees its scope.
 
     Args:
         gateway: What actions are handed to.

@@ -9,6 +9,7 @@ from starlette.types import Scope
 from acteon.server.http.answers import Headers
 from acteon.server.http.bodies import header
 from acteon.server.http.errors import RequestError
+from acteon.server.http.mounting import MOUNTED
 
 _VARY: Final = (b"vary", b"origin, access-control-request-method, access-control-request-headers")
 _SAFE: Final = ("GET", "HEAD")
@@ -23,7 +24,8 @@ class CorsPolicy:
     """Which pages may use the server.
 
     Attributes:
-        origins: Theirs; None: all may.
+        origins: Theirs; None: all may, or, where the application is mounted in another one, those
+            that the other one lets.
     """
 
     origins: frozenset[bytes] | None = field(default=None, converter=_encoded)
@@ -31,6 +33,8 @@ class CorsPolicy:
     def headers(self, scope: Scope) -> Headers:
         """Return the headers that the answer to a request needs."""
         if self.origins is None:
+            if MOUNTED in scope:
+                return []  # The host says which pages may; twice the same header is none.
             return _PREFLIGHT_OF_ALL if scope["method"] == "OPTIONS" else _ALL
         origin = header(scope, b"origin")
         if origin is None or origin not in self.origins:

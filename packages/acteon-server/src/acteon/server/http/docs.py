@@ -3,9 +3,10 @@
 All assets of the page are part of this package, so that it works without the internet.
 """
 
-from functools import cache
+from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
+from urllib.parse import quote
 
 from attrs import define, field
 from starlette.exceptions import HTTPException
@@ -23,13 +24,13 @@ class DocsEndpoints:
 
     _assets: StaticFiles = field(factory=lambda: StaticFiles(directory=_folder()), init=False)
 
-    async def openapi(self, _request: Request) -> Response:
+    async def openapi(self, request: Request) -> Response:
         """Answer `GET /api-doc/openapi.json`."""
-        return json_text(_document())
+        return json_text(_document(_root(request)))
 
-    async def to_index(self, _request: Request) -> Response:
+    async def to_index(self, request: Request) -> Response:
         """Answer `GET /swagger-ui`."""
-        return RedirectResponse("/swagger-ui/", 303)
+        return RedirectResponse(f"{_root(request)}/swagger-ui/", 303)
 
     async def index(self, request: Request) -> Response:
         """Answer `GET /swagger-ui/`."""
@@ -54,6 +55,15 @@ def _folder() -> Path:
         return folder
 
 
-@cache
-def _document() -> bytes:
-    return encode(openapi_document())
+def _root(request: Request) -> str:
+    """Return where the application is mounted; the host's clients come in below it."""
+    root: str = request.scope.get("root_path", "")
+    return root
+
+
+@lru_cache(maxsize=8)
+def _document(root: str) -> bytes:
+    document = openapi_document()
+    if root:
+        document["servers"] = [{"url": quote(root)}]
+    return encode(document)

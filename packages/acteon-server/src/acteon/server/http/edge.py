@@ -13,6 +13,7 @@ from acteon.gateway import DrainingError
 from acteon.server.http.answers import Headers, encode, send_empty, send_json
 from acteon.server.http.cors import CorsPolicy
 from acteon.server.http.errors import INTERNAL, ClientGoneError, Failure, failure_of
+from acteon.server.http.mounting import as_mounted
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class HttpApp:
         if scope["type"] != "http":
             await _other(scope, receive, send)
             return
+        if scope.get("root_path") or "app" in scope:
+            scope = as_mounted(scope)
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)

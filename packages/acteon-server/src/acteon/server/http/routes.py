@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from acteon.server.http.answers import send_empty
 from acteon.server.http.errors import RequestError
 from acteon.server.http.identity import Authenticate
+from acteon.server.http.mounting import sent_path
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -75,16 +76,6 @@ def answering(endpoint: Endpoint) -> ASGIApp:
         await response(scope, receive, send)
 
     return app
-
-
-def sent_path(scope: Scope) -> bytes:
-    """Return the path of a request as it was sent; of a target with a host, its path."""
-    path: bytes = scope["raw_path"]
-    if path.startswith(b"/"):
-        return path
-    _, _, rest = path.partition(b"://")
-    _, slash, local = rest.partition(b"/")
-    return slash + local
 
 
 def _pattern(path: str) -> bytes:
