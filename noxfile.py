@@ -2,10 +2,20 @@
 
 import os
 import re
-import tomllib
+import sys
 from pathlib import Path
 
 import nox
+
+if sys.version_info < (3, 11):  # noqa: UP036 - this is the place where people are told
+    sys.exit(
+        "Acteon needs Python 3.11 or newer, and {} is {}.{}: "
+        "run the command with another one, such as python3.11".format(
+            sys.executable, *sys.version_info[:2]
+        )
+    )
+
+import tomllib
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"  # finds our packages in the workspace, not in a registry
@@ -36,6 +46,9 @@ def types(session: nox.Session) -> None:
     session.install("--group", "dev")
     session.run("mypy")
     session.run("mypy", "noxfile.py", ".ci/smoke.py")
+    for folder in sorted({path.parent for path in Path("examples").glob("*/*.py")}):
+        programs = [str(path) for path in sorted(folder.glob("*.py"))]
+        session.run("mypy", *programs, env={"MYPYPATH": str(folder)})
     for package in TESTED:
         # Packages have test modules of the same name, which mypy takes one package at a time only.
         session.run("mypy", f"packages/{package}/tests", silent=True)
@@ -81,12 +94,12 @@ def build(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def serve(session: nox.Session) -> None:
-    """Run the server with the quickstart's configuration, or with its own options behind `--`."""
-    session.install("-e", "packages/acteon-server[fast]")
-    arguments = session.posargs
-    if not {"-c", "--config"} & set(arguments):
-        arguments = ["--config", "examples/quickstart/acteon.toml", *arguments]
-    session.run("acteon-server", *arguments)
+    """Run the quickstart; with a configuration (`-- -c my.toml --port 3000`), that server alone."""
+    session.install("-e", "packages/acteon-server[fast]", "rich>=14")
+    command = ["python", "examples/quickstart/quickstart.py", *session.posargs]
+    if any(re.match("-c|--config(=|$)", argument) for argument in session.posargs):
+        command = ["acteon-server", *session.posargs]
+    become(session, *command)
 
 
 @nox.session(default=False)
@@ -103,6 +116,17 @@ def bump(session: nox.Session) -> None:
     for path in Path("packages").glob("*/pyproject.toml"):
         text = re.sub(r'(?m)^(version = ")[^"]+', rf"\g<1>{version}", path.read_text(), count=1)
         path.write_text(re.sub(r'("acteon-[^"=]+==)[^"]+', rf"\g<1>{version}", text))
+
+
+def become(session: nox.Session, program: str, *arguments: str) -> None:
+    """Go on as a program of the session, so that signals reach it and its status is the end's.
+
+    As a child it would have half a second to end after Ctrl-C, and outlive a nox that is killed.
+    """
+    session.log(" ".join((program, *arguments)))
+    os.environ.update({name: value for name, value in session.env.items() if value is not None})
+    path = os.path.join(session.bin, program)
+    os.execv(path, [path, *arguments])
 
 
 def load(package: str) -> dict[str, dict[str, dict[str, list[str]]]]:
