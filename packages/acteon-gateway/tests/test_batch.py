@@ -3,10 +3,13 @@
 import asyncio
 from datetime import timedelta
 
-from acteon.core import Deduplicated, Executed, ManualClock, ProviderResponse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acteon.core import Action, Deduplicated, Executed, ManualClock, ProviderResponse
 from acteon.executor import ExecutorSettings
 from acteon.gateway import RouteNotFoundError
-from acteon.gateway.batch import TURN
+from acteon.gateway.batch import TURN, run_in_order
 from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
 from acteon.provider import ExecutionFailedError
 from acteon.rules import Deduplicate, Rule, Suppress, Throttle
@@ -252,3 +255,40 @@ async def test_as_many_tasks_run_as_deliveries_wait(
         # The one of the batch, and its workers.
         assert len(asyncio.all_tasks()) - before <= 1 + settings.max_concurrent
         email.gate.set()
+
+
+@given(
+    names=st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(0, 3)), max_size=30),
+    waiting=st.lists(st.booleans(), min_size=30, max_size=30),
+    at_once=st.integers(1, 5),
+)
+async def test_whatever_is_equal_each_runs_once_and_never_beside_its_like(
+    names: list[tuple[int, int | None]], waiting: list[bool], at_once: int
+) -> None:
+    actions = [
+        make_action(id=f"id{id}", payload=place, dedup_key=None if key is None else f"key{key}")
+        for place, (id, key) in enumerate(names)
+    ]
+    started: list[int] = []
+    running: list[Action] = []
+
+    async def run(action: Action, _: object) -> int:
+        for other in running:
+            assert other.id != action.id
+            assert (other.dedup_key or other.id) != (action.dedup_key or action.id)
+        running.append(action)
+        assert len(running) <= at_once
+        started.append(action.payload)
+        if waiting[action.payload]:
+            await asyncio.sleep(0)
+        running.remove(action)
+        return int(action.payload)
+
+    results = await run_in_order(actions, run, at_once=at_once, ordered=False)
+
+    assert sorted(started) == [*range(len(actions))]
+    assert results == [*range(len(actions))]
+    for id in range(5):  # Equal ids run in their order.
+        assert [place for place in started if names[place][0] == id] == [
+            place for place, (other, _) in enumerate(names) if other == id
+        ]

@@ -74,6 +74,7 @@ class _Item(Generic[R]):
         action: It.
         earlier: How many earlier ones have to end before it starts.
         later: Those that wait for its end.
+        passed: Whether its turn came while it had to wait.
         place: Where it stands.
         result: What became of it.
     """
@@ -81,6 +82,7 @@ class _Item(Generic[R]):
     action: Action
     earlier: int = 0
     later: "list[_Item[R]] | None" = None
+    passed: bool = False
     place: Place = field(init=False)
     result: R | GatewayError = field(default=_NOT_RUN, init=False)
 
@@ -103,7 +105,7 @@ class _Batch(Generic[R]):
     items: list[_Item[R]]
     _new: "Iterator[_Item[R]]" = field(init=False)
     _freed: "deque[_Item[R]]" = field(factory=deque["_Item[R]"], init=False)
-    """Items that had to wait for earlier ones, and may start now."""
+    """Items whose turn has passed, and that may start now."""
     _workers: int = field(default=0, init=False)
     _spare: bool = field(default=False, init=False)
     """Whether a worker is there that has not begun."""
@@ -142,13 +144,14 @@ class _Batch(Generic[R]):
         for item in self._new:
             if not item.earlier:
                 return item
+            item.passed = True
             item.place.pass_on()
         return None
 
     def _free(self, later: list[_Item[R]]) -> None:
         for item in later:
             item.earlier -= 1
-            if not item.earlier:
+            if item.passed and not item.earlier:
                 self._freed.append(item)
 
 
