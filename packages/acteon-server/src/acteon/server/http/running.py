@@ -4,20 +4,18 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
+from typing import Final, Literal, Protocol
 
 from attrs import define, field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from acteon.core import ConfigError
 from acteon.server.config import Asgi
-from acteon.server.http.listening import url_of
-
-if TYPE_CHECKING:
-    from hypercorn.config import Config
+from acteon.server.http.heads import MAX_HEAD_BYTES, guarded
+from acteon.server.http.listening import give_up_after, url_of
 
 log = logging.getLogger(__name__)
 
@@ -111,11 +109,13 @@ async def run_app(
         sockets: Where to listen; they are closed at the end.
         asgi: Which server to use.
         shutdown: When to stop.
-        read_timeout: How long the head of a request may take to arrive.
+        read_timeout: How long the head of a request may take to arrive, and how long a client may
+            take nothing of its answer.
         on_started: Called with the URL of the first socket, when it listens.
     """
     serve = _serve_uvicorn if chosen_server(asgi) is Asgi.UVICORN else _serve_hypercorn
     for one in sockets:
+        give_up_after(one, read_timeout)
         one.listen(BACKLOG)
     on_started(url_of(sockets[0]))
     async with asyncio.TaskGroup() as group:
@@ -169,14 +169,13 @@ async def _serve_uvicorn(
 async def _serve_hypercorn(
     app: ASGIApp, sockets: Sequence[socket.socket], shutdown: Shutdown, read_timeout: timedelta
 ) -> None:
-    from hypercorn import asyncio as hypercorn
     from hypercorn.config import Config
+
+    from acteon.server.http.connections import serve_connections
 
     _quiet("hypercorn")
     config = Config()
     config.errorlog = logging.getLogger("hypercorn.error")
-    # It takes descriptors for its own.
-    config.bind = [f"fd://{one.detach()}" for one in sockets]
     config.backlog = BACKLOG
     config.include_server_header = False
     # It counts the time for a head to arrive as idle, and knows but one limit for both.
@@ -184,22 +183,8 @@ async def _serve_hypercorn(
     config.keep_alive_max_requests = sys.maxsize
     # A bounded queue whose application has answered already would block the connection for ever.
     config.max_app_queue_size = 0
-    # The limits are ours; this one only must not be shorter.
-    config.graceful_timeout = shutdown.limit.total_seconds() + 1
-    # Its types of ASGI messages are narrower than those of Starlette, the messages are the same.
-    serve = cast("_Serve", hypercorn.serve)  # pyright: ignore[reportUnknownMemberType]
-    await serve(app, config, shutdown_trigger=shutdown.ordered, mode="asgi")
-
-
-class _Serve(Protocol):
-    def __call__(
-        self,
-        app: ASGIApp,
-        config: "Config",
-        *,
-        shutdown_trigger: Callable[[], Awaitable[None]],
-        mode: Literal["asgi"],
-    ) -> Awaitable[None]: ...
+    config.h11_max_incomplete_size = MAX_HEAD_BYTES
+    await serve_connections(guarded(app), config, sockets, shutdown.ordered)
 
 
 def _quiet(name: str) -> None:
