@@ -9,6 +9,7 @@ machines differ and are shared, ratios are what lasts.
 """
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from acteon.audit import AuditTrail
@@ -89,6 +91,7 @@ async def in_process(rules: Path) -> float:
         ) as gateway,
     ):
         actions = [Action(**ACTION, dedup_key=f"k{number}") for number in range(DISPATCHES)]
+        gc.freeze()  # These actions are ours: the collector need not look at them again and again.
         start = time.perf_counter()
         for action in actions:
             await gateway.dispatch(action)
@@ -181,7 +184,7 @@ def main() -> int:
         rules.mkdir()
         (rules / "rules.yaml").write_text(RULES)
         print(f"{'':<34}{'actions':>12} {'server CPU':>12} {'/ bare':>8}")
-        show("in process", asyncio.run(in_process(rules)))
+        show("in process", median(asyncio.run(in_process(rules)) for _ in range(3)))
         if shutil.which("wrk") is None:
             print("wrk is not installed (apt-get install wrk): no figures over HTTP")
             return 1

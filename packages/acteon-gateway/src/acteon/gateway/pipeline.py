@@ -96,18 +96,18 @@ class Pipeline:
             raise
         else:
             metrics.ended(outcome)
-            if self.trail is not None:
-                await self._record(story, outcome)
+            trail = self.trail
+            if trail is not None:
+                record = make_record(story, outcome, trail, self.clock)
+                if not trail.take(record):
+                    await trail.record(record)
             return outcome
         finally:
             metrics.durations.observe(self.clock.monotonic() - story.started)
 
-    async def _record(self, story: Story, outcome: ActionOutcome) -> None:
-        trail = self.trail
-        if trail is not None:
-            record = make_record(story, outcome, trail, self.clock)
-            if not trail.take(record):
-                await trail.record(record)
+    async def _record(self, story: Story, outcome: Failed) -> None:
+        if self.trail is not None:
+            await self.trail.record(make_record(story, outcome, self.trail, self.clock))
 
     async def _through(self, story: Story, rules: RuleSet) -> ActionOutcome:
         """Decide without any trip if the rules can; go on under the lock only if there is need."""

@@ -58,18 +58,26 @@ class FunctionProvider:
     function: Delivering = field(validator=_takes_an_action)
     idempotent: bool = False
     _threads: CapacityLimiter = field(init=False, factory=lambda: CapacityLimiter(MAX_THREADS))
+    _is_async: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._is_async = _is_async(self.function)
 
     async def execute(self, action: Action) -> ProviderResponse:
-        if _is_async(self.function):
-            result: Any = self.function(action)
+        result: Any
+        if self._is_async:
+            called: Any = self.function(action)
+            result = await called
         else:
             result = await to_thread.run_sync(
                 self.function, action, abandon_on_cancel=True, limiter=self._threads
             )
-        if inspect.isawaitable(result):
-            result = await result
         if isinstance(result, ProviderResponse):
             return result
+        if inspect.isawaitable(result):
+            result = await result
+            if isinstance(result, ProviderResponse):
+                return result
         return ProviderResponse(body=_body(result))
 
     async def health_check(self) -> None:
