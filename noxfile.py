@@ -85,6 +85,14 @@ def build(session: nox.Session) -> None:
     session.install(*(wheels[name] for name in needed_by("acteon-server")))
     session.run("python", ".ci/smoke.py")
 
+    # Once more as the README says it, with pip itself.
+    session.run("uv", "venv", "-q", "--seed", "--clear", str(dist.parent / "pip"))
+    path = f"{dist.parent / 'pip' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    session.run(
+        "bash", "-c", "pip install ./packages/*", env={"PATH": path}, silent=True, external=True
+    )
+    session.run("bash", "-c", "python .ci/smoke.py", env={"PATH": path}, external=True)
+
     extras = load("acteon-server")["project"]["optional-dependencies"]["fast"]
     needs = (need for name in PACKAGES for need in load(name)["dependency-groups"]["dev"])
     outside = sorted({need for need in needs if not need.startswith("acteon-")})

@@ -61,6 +61,7 @@ BLOCKS = [Block(*found) for found in MARKED.findall(README)]
 CHECKED = {
     "command: serve",
     "command: test",
+    "install",
     "output: serve",
     "options: acteon-server",
     "request",
@@ -99,6 +100,11 @@ def test_the_commands_are_one_line_each_for_a_machine_with_nothing_but_pip() -> 
     assert blocks("command: test") == [f"{INSTALL}tests\n"]
     assert {"serve", "tests"} <= sessions().keys()
     assert "examples/quickstart/quickstart.py" in ast.unparse(sessions()["serve"])
+
+
+def test_what_installs_it_is_what_the_build_session_runs() -> None:
+    (command,) = blocks("install")
+    assert repr(command.strip())[1:-1] in ast.unparse(sessions()["build"])
 
 
 def test_every_session_that_is_named_exists() -> None:
