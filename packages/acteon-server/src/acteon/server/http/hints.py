@@ -56,7 +56,8 @@ def on_shape(text: str, body: bytes, path: str) -> str:
 
 def _misspelt(field: str, body: bytes) -> str:
     """Return a hint at the unknown key that was meant to be `field`."""
-    document: Any = json.loads(body)
+    # Only its keys matter; numbers may be longer than Python's own limit.
+    document: Any = json.loads(body, parse_int=str)
     for item in document if is_list(document) else [document]:
         if is_table(item) and field not in item:
             unknown = {_plain(str(key)): str(key) for key in item if key not in _FIELDS}
