@@ -347,11 +347,8 @@ async def test_a_directory_of_rules_that_vanishes_leaves_the_rules_in_force(
             f"directory not found: {rules}",
         )
         assert [rule.name for rule in gateway.rules] == ["r"]
-        ready = await request(server.url, "GET", "/ready")
-        assert (ready.status, ready.json()["checks"]["rules"]) == (
-            503,
-            f"{rules} is gone: the rules that were read before are still in force",
-        )
+        # What can go on as before is not to be taken out of service.
+        assert (await request(server.url, "GET", "/ready")).status == 200
 
 
 # The page.

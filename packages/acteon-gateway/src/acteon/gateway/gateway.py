@@ -326,7 +326,7 @@ class Gateway:
         found = {"state": store.result()}
         if audit is not None:
             found["audit"] = audit.result()
-        found["rules"] = await self._rulebook.problem()
+        found["rules"] = self._rulebook.problem
         found["draining"] = "the gateway is shutting down" if self.draining else None
         return found
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-import anyio
 import anyio.to_thread
 from attrs import define, evolve, field, frozen
 
@@ -162,13 +161,15 @@ class Rulebook:
             return f"; did you mean {close[0]!r}?"
         return f"; there are: {', '.join(self.providers)}" if self.providers else ""
 
-    async def problem(self) -> str | None:
-        """Return what is wrong with the rules in force, or None."""
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the rules in force, or None.
+
+        That their directory is gone is nothing: they stay in force until there are others.
+        """
         if self.missing:
             return f"there is no directory {self.directory}: no rules are in force"
-        if self.directory is None or await anyio.Path(self.directory).exists():
-            return None
-        return f"{self.directory} is gone: the rules that were read before are still in force"
+        return None
 
     async def reload(self, directory: Path | None) -> Reloaded:
         """Read rule files again and put them in force; if any is bad, nothing changes.
