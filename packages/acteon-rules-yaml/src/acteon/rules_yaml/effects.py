@@ -6,7 +6,19 @@ from typing import Final
 
 from attrs import frozen
 
-from acteon.rules import Allow, Deduplicate, Deny, Effect, Modify, Reroute, Suppress, Throttle
+from acteon.rules import (
+    Allow,
+    Deduplicate,
+    Deny,
+    Effect,
+    Modify,
+    Reroute,
+    Suppress,
+    TemplateError,
+    Throttle,
+    compile_template,
+)
+from acteon.rules.expression import Expression
 from acteon.rules.rule import MAX_DURATION
 from acteon.rules_yaml.document import Node
 from acteon.rules_yaml.hints import did_you_mean
@@ -79,25 +91,46 @@ class _Parameters:
             return _LONGEST
         return timedelta(seconds=count)
 
+    def template(self, name: str) -> Expression | None:
+        """Return the template `name`, whose fields are shown as texts; None if there is none."""
+        if given(self.found, name) is None:
+            return None
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            return compile_template(text, display=True)
+        except TemplateError as error:
+            self.report.error(error.message, f"{self.path}.{name}", self.found[name])
+            return None
+
 
 def _read_deduplicate(parameters: _Parameters) -> Effect | None:
+    key = parameters.template("key")
     if given(parameters.found, "ttl_seconds") is None:
-        return Deduplicate()
+        return Deduplicate(key=key)
     ttl = parameters.seconds("ttl_seconds")
-    return None if ttl is None else Deduplicate(ttl=ttl)
+    return None if ttl is None else Deduplicate(ttl=ttl, key=key)
 
 
 def _read_reroute(parameters: _Parameters) -> Effect | None:
     target = parameters.text("target_provider")
-    return None if target is None else Reroute(target=target)
+    if target is None:
+        return None
+    node = given(parameters.found, "changes")
+    if node is None:
+        return Reroute(target=target)
+    changes = read_value(node, f"{parameters.path}.changes", parameters.report)
+    return Reroute(target=target, changes=changes)
 
 
 def _read_throttle(parameters: _Parameters) -> Effect | None:
+    key = parameters.template("key")
     max_count = parameters.uint("max_count")
     window = parameters.seconds("window_seconds")
     if max_count is None or window is None:
         return None
-    return Throttle(max_count=max_count, window=window)
+    return Throttle(max_count=max_count, window=window, key=key)
 
 
 def _read_modify(parameters: _Parameters) -> Effect | None:
@@ -123,10 +156,10 @@ class _Form:
 _FORMS: Final[Mapping[str, _Form]] = {
     "allow": _Form(lambda _: Allow()),
     "deny": _Form(lambda _: Deny()),
-    "deduplicate": _Form(_read_deduplicate, ("ttl_seconds",)),
+    "deduplicate": _Form(_read_deduplicate, ("ttl_seconds", "key")),
     "suppress": _Form(lambda _: Suppress()),
-    "reroute": _Form(_read_reroute, ("target_provider",)),
-    "throttle": _Form(_read_throttle, ("max_count", "window_seconds")),
+    "reroute": _Form(_read_reroute, ("target_provider", "changes")),
+    "throttle": _Form(_read_throttle, ("max_count", "window_seconds", "key")),
     "modify": _Form(_read_modify, ("changes",)),
 }
 _KEYS: Final = frozenset({"type"} | {name for form in _FORMS.values() for name in form.parameters})

@@ -1,8 +1,20 @@
 """The frontend: from the text of a file to its rules."""
 
+import difflib
+from datetime import UTC, tzinfo
 from typing import ClassVar, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from acteon.rules import ParsedRules, Problem, Rule, RuleFrontend, RuleParseError
+from acteon.rules import (
+    Allow,
+    Deny,
+    ParsedRules,
+    Problem,
+    Rule,
+    RuleFrontend,
+    RuleParseError,
+    Suppress,
+)
 from acteon.rules_yaml.conditions import read_condition
 from acteon.rules_yaml.document import DocumentError, Node, Scalar, Sequence, read_document
 from acteon.rules_yaml.effects import read_effect
@@ -11,7 +23,12 @@ from acteon.rules_yaml.scalars import ScalarError, is_null, value_of
 
 _INT32: Final = range(-(2**31), 2**31)
 _WANTED_PRIORITY: Final = "a whole number from -2147483648 to 2147483647"
-_RULE_KEYS: Final = frozenset({"name", "priority", "description", "enabled", "condition", "action"})
+_RULE_KEYS: Final = frozenset(
+    {
+        *("name", "priority", "description", "enabled"),
+        *("condition", "timezone", "action", "continue"),
+    }
+)
 
 
 class YamlRuleFrontend(RuleFrontend):
@@ -118,6 +135,13 @@ def _read_rule(
         effect = read_effect(node, f"{path}.action", report)
     else:
         report.error("missing field `action`, such as `action: {type: deny}`", path, item)
+    timezone = _read_timezone(entries, path, report)
+    continues = False
+    if (node := entries.get("continue")) is not None:
+        continues = _read_bool(node, f"{path}.continue", report)
+        if continues and isinstance(effect, Allow | Deny | Suppress):
+            message = f"`{effect.verdict}` decides, so that no rule after it is asked; leave it out"
+            report.error(message, f"{path}.continue", node)
     if condition is None or effect is None or report.marks()[0] > start[0]:
         return None
     return Rule(
@@ -127,6 +151,8 @@ def _read_rule(
         enabled=enabled,
         condition=condition,
         effect=effect,
+        continues=continues,
+        timezone=timezone,
         source=report.file,
         line=item.line,
     )
@@ -138,6 +164,25 @@ def _read_text(node: Node, path: str, report: Report) -> str | None:
         return node.text
     report.error(wrong_kind(node, "a text"), path, node)
     return None
+
+
+def _read_timezone(entries: dict[str, Node], path: str, report: Report) -> tzinfo:
+    node = given(entries, "timezone")
+    if node is None:
+        return UTC
+    name = _read_text(node, f"{path}.timezone", report)
+    if name is None:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    # What is no name at all, such as a path out of the database, or names one of its folders.
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zones = {zone.lower(): zone for zone in available_timezones()}
+        close = difflib.get_close_matches(name[:100].lower(), zones, n=1)
+        hint = f"did you mean `{zones[close[0]]}`?" if close else "write it like Europe/Berlin"
+        message = f"unknown time zone `{name[:100]}`; {hint}"
+        report.error(message, f"{path}.timezone", node)
+        return UTC
 
 
 _SWITCHES: Final = {
