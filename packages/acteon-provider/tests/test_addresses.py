@@ -165,6 +165,8 @@ def test_a_guard_without_entries_lets_only_global_addresses_through(
     address: IPv4Address | IPv6Address,
 ) -> None:
     if AddressGuard().refusal(str(address)) is None:
+        if isinstance(address, IPv6Address):  # Releases of Python differ on what wraps another.
+            address = address.sixtofour or address.ipv4_mapped or address
         assert address.is_global
         assert not address.is_multicast
 

@@ -108,6 +108,7 @@ _TRANSLATED = (
     bytes(8) + b"\xff\xff\x00\x00",  # ::ffff:0:a.b.c.d, IPv4-translated (RFC 2765)
     b"\x00\x64\xff\x9b" + bytes(8),  # 64:ff9b::a.b.c.d, NAT64 (RFC 6052)
 )
+_OURS = (IPv6Address("::"), IPv6Address("::1"))
 _LOCAL_NAT64 = b"\x00\x64\xff\x9b\x00\x01"  # 64:ff9b:1::/48 (RFC 8215)
 _TEREDO = b"\x20\x01\x00\x00"
 _6TO4 = b"\x20\x02"
@@ -119,7 +120,8 @@ def _targets(address: Address) -> tuple[Address, ...]:
 
     An address of a network whose gateways may unwrap it, or not, stands for all of them.
     """
-    if isinstance(address, IPv4Address) or address.is_loopback or address.is_unspecified:
+    # Not as `ipaddress` has it: of late that looks into mapped addresses, too.
+    if isinstance(address, IPv4Address) or address in _OURS:
         return (address,)
     packed = address.packed
     if packed[:12] in _TRANSLATED:
