@@ -1,15 +1,18 @@
 """Several actions at once."""
 
 import asyncio
+from contextvars import ContextVar
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acteon.audit import AuditQuery
 from acteon.core import Action, Deduplicated, Executed, ManualClock, ProviderResponse
 from acteon.executor import ExecutorSettings
-from acteon.gateway import RouteNotFoundError
-from acteon.gateway.batch import TURN, run_in_order
+from acteon.gateway import Gateway, RouteNotFoundError
+from acteon.gateway.batch import run_in_order
 from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
 from acteon.provider import ExecutionFailedError
 from acteon.rules import Deduplicate, Rule, Suppress, Throttle
@@ -235,12 +238,59 @@ async def test_a_batch_that_never_waits_lets_others_have_their_turn(
             await asyncio.sleep(0)
             turns += 1
 
-    async with open_gateway() as gateway, asyncio.TaskGroup() as group:
+    settings = ExecutorSettings(max_concurrent=20)
+    async with open_gateway(executor=settings) as gateway, asyncio.TaskGroup() as group:
         counting = group.create_task(count_turns())
-        await gateway.dispatch_batch([make_action() for _ in range(10 * TURN)])
+        await gateway.dispatch_batch([make_action() for _ in range(200)])
         counting.cancel()
 
     assert turns >= 9
+
+
+SEEN: ContextVar[str] = ContextVar("seen", default="nothing")
+
+
+async def test_what_one_leaves_in_its_context_is_not_for_the_next() -> None:
+    async def deliver(action: Action) -> str:
+        before = SEEN.get()
+        SEEN.set(action.id)
+        return before
+
+    settings = ExecutorSettings(max_concurrent=2)
+    async with Gateway.open(providers=[deliver], executor=settings) as gateway:
+        actions = [make_action(provider="deliver") for _ in range(6)]
+        results = await gateway.dispatch_batch(actions)
+
+    assert results == [Executed(ProviderResponse(body="nothing"))] * 6
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize("when", ["now", "later"])
+async def test_one_whose_provider_cancels_it_harms_no_other(when: str, at_once: int) -> None:
+    async def deliver(action: Action) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        if action.payload == "now":
+            task.cancel()
+        elif action.payload == "later":
+            asyncio.get_running_loop().call_soon(task.cancel)
+            return "sent"
+        await asyncio.sleep(0)
+        return "sent"
+
+    settings = ExecutorSettings(max_concurrent=at_once)
+    async with Gateway.open(providers=[deliver], executor=settings) as gateway:
+        actions = [
+            make_action(provider="deliver", payload=when if number == 2 else "")
+            for number in range(6)
+        ]
+        results = await gateway.dispatch_batch(actions)
+        page = await gateway.trail.query(AuditQuery())
+
+    sent = Executed(ProviderResponse(body="sent"))
+    assert results[:2] + results[3:] == [sent] * 5
+    assert getattr(results[2], "tag", None) == ("failed" if when == "now" else "executed")
+    assert page.total == 6
 
 
 async def test_as_many_tasks_run_as_deliveries_wait(
@@ -252,7 +302,7 @@ async def test_as_many_tasks_run_as_deliveries_wait(
         before = len(asyncio.all_tasks())
         group.create_task(gateway.dispatch_batch([make_action() for _ in range(100)]))
         await email.called(4)
-        # The one of the batch, and its workers.
+        # The one of the batch, and those of its actions.
         assert len(asyncio.all_tasks()) - before <= 1 + settings.max_concurrent
         email.gate.set()
 

@@ -1,3 +1,5 @@
+import gc
+import weakref
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -390,3 +392,21 @@ def test_leaving_out_rules_that_cannot_match_changes_nothing(
             return str(error)
 
     assert outcome(rules) == outcome(unindexed)
+
+
+class Payload(dict[str, object]):
+    """A payload that can be seen to go."""
+
+
+def test_a_rule_that_fails_leaves_nothing_to_the_collector() -> None:
+    rules = RuleSet.compile([rule("bad", Deny(), is_equal("action.payload.to.what", 1))])
+    payload = Payload(to="x")
+    held = weakref.ref(payload)
+    gc.disable()
+    try:
+        with pytest.raises(EvaluationError):
+            rules.decide(action(payload=payload), now=NOW)
+        del payload
+        assert held() is None
+    finally:
+        gc.enable()

@@ -55,3 +55,18 @@ def test_numbers_beyond_what_python_reads_do_not_hide_the_hint() -> None:
     with pytest.raises(WireError):
         read_action(body)
     assert hint_for(ONE, body) == "; rename 'tenat'"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (ONE, b'{"namespace": "x"} garbage'),
+        (ONE, b'{"namespace": "x"}\x00'),
+        (BATCH, b'[{"namespace": "x"}, garbage'),
+        (BATCH, b'[{"namespace": "x"}'),
+    ],
+)
+def test_what_follows_in_a_body_that_is_refused_already_may_be_anything(
+    path: str, body: bytes
+) -> None:
+    assert hint_for(path, body) is not None

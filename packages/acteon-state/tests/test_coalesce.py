@@ -548,6 +548,22 @@ async def test_in_this_process_failures_are_told_alike(errors: list[StateError])
         assert (trips.failed, len(errors)) == (1, 1)
 
 
+async def test_in_this_process_a_broken_backend_fails_its_dispatch_and_no_settle(
+    errors: list[StateError],
+) -> None:
+    class Broken(LocalDispatchState):
+        def begin_now(self, wanted: Begin) -> Began:
+            raise LookupError("begin")
+
+        def settle_now(self, settle: Settle) -> bool:
+            raise LookupError("settle")
+
+    async with Trips(Broken(), on_error=errors.append) as trips:
+        assert await _failure(trips, begin("a")) == "backend error: unexpected LookupError"
+        trips.settle(settling(begin("a")))
+        assert (trips.failed, len(errors)) == (1, 1)
+
+
 async def test_what_lives_in_this_process_takes_batches_like_any_other() -> None:
     here = Here()
     began = await here.begin([begin("a"), evolve(begin("a"), token="b"), begin("odd")])

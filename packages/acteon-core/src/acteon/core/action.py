@@ -9,7 +9,7 @@ from attrs import Attribute, field, frozen
 from acteon.core.ids import new_id
 from acteon.core.timestamps import canonical_timestamp, parse_instant
 
-_made: str = ""
+_made: str | None = None
 """The last timestamp that was made here, which need not be checked."""
 
 

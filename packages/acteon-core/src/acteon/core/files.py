@@ -1,7 +1,7 @@
 """Reading what operators write, whatever stands in its place: it never hangs, nor fills memory."""
 
 import os
-import select
+import selectors
 import stat
 from pathlib import Path
 from time import monotonic
@@ -16,7 +16,10 @@ _PIECE: Final = 65_536
 
 
 def read_file(path: Path, *, max_bytes: int) -> bytes:
-    """Return the whole content of `path`, as it was at one time.
+    """Return the whole content of `path`; of a file that changes meanwhile, what it changed to.
+
+    Changes are known by size and time, which has its grain: who replaces a file while it may be
+    read renames another one over it.
 
     Raises:
         UnreadableFileError: It cannot be read, changes all the time, or has more than `max_bytes`;
@@ -67,7 +70,9 @@ def _all_of(descriptor: int, max_bytes: int) -> bytes:
         try:
             piece = os.read(descriptor, _PIECE)
         except BlockingIOError:
-            select.select([descriptor], [], [], max(0.0, end - monotonic()))
+            with selectors.DefaultSelector() as selector:
+                selector.register(descriptor, selectors.EVENT_READ)
+                selector.select(max(0.0, end - monotonic()))
             if monotonic() >= end:
                 raise UnreadableFileError(
                     f"is a pipe that did not end within {PATIENCE:g} seconds"

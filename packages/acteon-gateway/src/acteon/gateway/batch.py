@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final, Generic, TypeVar
+from contextvars import Context, copy_context
+from typing import Any, Final, Generic, TypeVar
 
 from attrs import define, field
 
@@ -16,8 +17,6 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-TURN: Final = 50
-"""How many items a worker may run in one go: others than this batch want their turn, too."""
 _NOT_RUN: Final = UnforeseenError()
 
 
@@ -44,10 +43,10 @@ async def run_in_order(
     if len(actions) == 1:
         return [await _as_value(run, actions[0], None)]
     items: list[_Item[R]] = [_Item(action) for action in actions]
-    batch = _Batch(run, at_once, _arranged(items, ordered=ordered))
+    _arrange(items, ordered=ordered)
     async with asyncio.TaskGroup() as group:
-        batch.start(group)
-    return [item.result for item in batch.items]
+        _Batch(run, at_once, items, group).start()
+    return [item.result for item in items]
 
 
 async def _as_value(
@@ -89,56 +88,60 @@ class _Item(Generic[R]):
 
 @define(eq=False)
 class _Batch(Generic[R]):
-    """The items of a batch, and the workers that run them.
-
-    Items that never wait for anything are run by one worker, one after the other; whenever one
-    has to wait, another worker is ready to go on with the next.
+    """The items of a batch on their way, each as a task of its own.
 
     Attributes:
         run: Runs one.
-        at_once: How many workers there are at the most.
+        at_once: How many run at one time at the most.
         items: All of them, in order.
+        group: Whose tasks they are.
     """
 
     run: Callable[[Action, Place | None], Awaitable[R]]
     at_once: int
     items: list[_Item[R]]
+    group: asyncio.TaskGroup
+    _context: Context = field(factory=copy_context, init=False)
     _new: "Iterator[_Item[R]]" = field(init=False)
     _freed: "deque[_Item[R]]" = field(factory=deque["_Item[R]"], init=False)
     """Items whose turn has passed, and that may start now."""
-    _workers: int = field(default=0, init=False)
-    _spare: bool = field(default=False, init=False)
-    """Whether a worker is there that has not begun."""
+    _running: int = field(default=0, init=False)
+    _caller: "asyncio.Task[Any]" = field(init=False)
+    _cancellations: int = field(init=False)
 
-    def start(self, group: asyncio.TaskGroup) -> None:
-        """Let workers run all items, as tasks of `group`."""
+    def __attrs_post_init__(self) -> None:
+        caller = asyncio.current_task()
+        assert caller is not None
+        self._caller, self._cancellations = caller, caller.cancelling()
+
+    def start(self) -> None:
+        """Start as many as may run at one time; each that ends starts others."""
         self._new = iter(self.items)
-        self._hire(group)
+        self._go_on()
 
-    def _hire(self, group: asyncio.TaskGroup) -> None:
-        if not self._spare and self._workers < self.at_once:
-            self._workers += 1
-            self._spare = True
-            group.create_task(self._work(group))
+    def _go_on(self) -> None:
+        while self._running < self.at_once and (item := self._next()) is not None:
+            self._running += 1
+            # Nothing that one leaves in its context is for those that come after it.
+            self.group.create_task(self._run(item), context=self._context.copy())
 
-    async def _work(self, group: asyncio.TaskGroup) -> None:
-        self._spare = False
-        done = 0
-        while (item := self._next()) is not None:
-            self._hire(group)
-            try:
-                item.result = await _as_value(self.run, item.action, item.place)
-            finally:
-                item.place.pass_on()
+    async def _run(self, item: _Item[R]) -> None:
+        try:
+            item.result = await _as_value(self.run, item.action, item.place)
+        finally:
+            item.place.pass_on()
+            self._running -= 1
             if item.later is not None:
                 self._free(item.later)
-            done += 1
-            if done % TURN == 0:
-                await asyncio.sleep(0)
-        self._workers -= 1
+            if not self._is_over():
+                self._go_on()
+
+    def _is_over(self) -> bool:
+        """Return whether the whole batch is cancelled: one by itself may be by its provider."""
+        return self._caller.cancelling() > self._cancellations
 
     def _next(self) -> _Item[R] | None:
-        """Return the item to run next; None if whoever runs earlier ones is going to go on."""
+        """Return the item to run next; None if that is for those to say that run."""
         if self._freed:
             return self._freed.popleft()
         for item in self._new:
@@ -155,13 +158,13 @@ class _Batch(Generic[R]):
                 self._freed.append(item)
 
 
-def _arranged(items: "list[_Item[R]]", *, ordered: bool) -> "list[_Item[R]]":
-    """Return `items` in their places, each knowing those that must not run at the same time."""
+def _arrange(items: "list[_Item[Any]]", *, ordered: bool) -> None:
+    """Put `items` in their places, and tell them which of them must not run at the same time."""
     batch = object()
     loop = asyncio.get_running_loop()
     anywhere = Place(batch)
-    last_of_id: dict[_Name, _Item[R]] = {}
-    last_of_key: dict[_Name, _Item[R]] = {}
+    last_of_id: dict[_Name, _Item[Any]] = {}
+    last_of_key: dict[_Name, _Item[Any]] = {}
     before: asyncio.Future[None] | None = None
     for item in items:
         item.place = anywhere
@@ -177,7 +180,6 @@ def _arranged(items: "list[_Item[R]]", *, ordered: bool) -> "list[_Item[R]]":
             _follow(same_id, item)
         if same_key is not None and same_key is not same_id:
             _follow(same_key, item)
-    return items
 
 
 def _succeed(last: "dict[_Name, _Item[R]]", name: _Name, item: _Item[R]) -> _Item[R] | None:

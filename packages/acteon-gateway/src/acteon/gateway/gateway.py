@@ -112,7 +112,8 @@ class Gateway:
             dead_letters: Where actions go that could not be delivered.
             settings: What else can be chosen.
             strict_rules: Whether what would be a warning refuses a rule file.
-            clock: Tells the time.
+            clock: Tells the time to all but the state store, which has its own: to move the time
+                of claims and windows, too, give a backend of that clock.
 
         Raises:
             ConfigError: Something cannot be used; on entering, if it cannot be opened.

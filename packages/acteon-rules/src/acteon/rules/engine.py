@@ -42,6 +42,7 @@ from acteon.rules.walking import parts
 _MAX_PLANS: Final = 1024
 _NOTHING_READ: Final[StateValues] = {}
 _ALLOWED: Final = Decision()
+_TOO_DEEP: Final = "values are nested too deeply"
 
 
 class OnRuleError(Enum):
@@ -205,7 +206,13 @@ class RuleSet:
                     gathered = _Gathered(payload)
                 _apply(asked, context, gathered)
             except (EvaluationError, RecursionError) as error:
-                text = self._pass_over(asked.rule, error)
+                if self._on_error is OnRuleError.FAIL:
+                    # Raised in this frame, which does not keep it: no cycle holds the payload.
+                    if isinstance(error, EvaluationError):
+                        error.rule = asked.rule.name
+                        raise
+                    raise _too_deep(asked.rule) from None
+                text = _TOO_DEEP if isinstance(error, RecursionError) else str(error)
                 if gathered is None:
                     gathered = _Gathered(payload)
                 gathered.errors += ((asked.rule.name, text),)
@@ -234,15 +241,11 @@ class RuleSet:
             self._plans[possible] = plan
         return plan
 
-    def _pass_over(self, rule: Rule, error: EvaluationError | RecursionError) -> str:
-        """Return why `rule` cannot be evaluated, or raise it if that is to fail."""
-        if isinstance(error, RecursionError):
-            error = EvaluationError("values are nested too deeply")
-        text = str(error)
-        if self._on_error is OnRuleError.FAIL:
-            error.rule = rule.name
-            raise error
-        return text
+
+def _too_deep(rule: Rule) -> EvaluationError:
+    error = EvaluationError(_TOO_DEEP)
+    error.rule = rule.name
+    return error
 
 
 def _compile(rule: Rule, variables: Mapping[str, str]) -> _CompiledRule:

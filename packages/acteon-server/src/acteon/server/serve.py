@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-GARBAGE: Final = 20_000
+GARBAGE: Final = 2_000
 """How many objects more than were freed are made between two rounds of the garbage collector."""
 
 GRACE: Final = 0.1

@@ -145,7 +145,11 @@ class Trips:
         """
         if self._local is None:
             return None
-        began = self._local.begin_now(begin)
+        try:
+            began = self._local.begin_now(begin)
+        except Exception as error:
+            log.exception("the state backend is broken")
+            raise _broken(error) from error
         if began.error is not None:
             raise began.error
         return began
@@ -182,7 +186,12 @@ class Trips:
         again if need be, until the lease must be over.
         """
         if self._local is not None:
-            answer = self._local.settle_now(settle)
+            answer: bool | StateError
+            try:
+                answer = self._local.settle_now(settle)
+            except Exception as error:  # What became of the action is known, and stays.
+                log.exception("the state backend is broken")
+                answer = _broken(error)
             if answer is not True:
                 self._note(answer, certain=True)
             return

@@ -30,7 +30,9 @@ class DocsEndpoints:
 
     async def to_index(self, request: Request) -> Response:
         """Answer `GET /swagger-ui`."""
-        return RedirectResponse(f"{_root(request)}/swagger-ui/", 303)
+        # Two slashes at the head would be another host.
+        root = _root(request).strip("/")
+        return RedirectResponse(f"/{root}/swagger-ui/" if root else "/swagger-ui/", 303)
 
     async def index(self, request: Request) -> Response:
         """Answer `GET /swagger-ui/`."""

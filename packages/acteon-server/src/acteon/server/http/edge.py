@@ -45,7 +45,7 @@ class HttpApp:
         if scope["type"] != "http":
             await _other(scope, receive, send)
             return
-        if scope.get("root_path") or "app" in scope:
+        if scope.get("root_path") or "app" in scope or "raw_path" not in scope:
             scope = as_mounted(scope)
         task = asyncio.current_task()
         assert task is not None

@@ -56,8 +56,11 @@ def on_shape(text: str, body: bytes, path: str) -> str:
 
 def _misspelt(field: str, body: bytes) -> str:
     """Return a hint at the unknown key that was meant to be `field`."""
-    # Only its keys matter; numbers may be longer than Python's own limit.
-    document: Any = json.loads(body, parse_int=str)
+    try:
+        # Only its keys matter; numbers may be longer than Python's own limit.
+        document: Any = json.loads(body, parse_int=str)
+    except ValueError:
+        return ""  # What follows the object is no JSON: the shape was looked at first.
     for item in document if is_list(document) else [document]:
         if is_table(item) and field not in item:
             unknown = {_plain(str(key)): str(key) for key in item if key not in _FIELDS}
