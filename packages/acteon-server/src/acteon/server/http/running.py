@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from attrs import define, field
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -79,12 +79,13 @@ def chosen_server(asgi: Asgi) -> Asgi:
     """Return the server to use: uvicorn if it is there and nothing else is asked for.
 
     Raises:
-        ConfigError: uvicorn is asked for and not installed.
+        ConfigError: uvicorn is asked for and not installed, or not with httptools: it has no
+            limits of ours with another parser.
     """
+    fast = find_spec("uvicorn") and find_spec("httptools")
     if asgi is Asgi.AUTO:
-        fast = find_spec("uvicorn") and find_spec("httptools")
         return Asgi.UVICORN if fast else Asgi.HYPERCORN
-    if asgi is Asgi.UVICORN and not find_spec("uvicorn"):
+    if asgi is Asgi.UVICORN and not fast:
         raise ConfigError(
             '[server] asgi = "uvicorn" needs a package: pip install "acteon-server[fast]"'
         )
@@ -138,11 +139,7 @@ async def _serve_uvicorn(
 ) -> None:
     import uvicorn
 
-    http: type[asyncio.Protocol] | Literal["h11"] = "h11"
-    if find_spec("httptools"):
-        from acteon.server.http.fast import fast_protocol
-
-        http = fast_protocol(read_timeout)
+    from acteon.server.http.fast import fast_protocol
 
     class Server(uvicorn.Server):
         async def on_tick(self, counter: int) -> bool:
@@ -151,7 +148,7 @@ async def _serve_uvicorn(
     _quiet("uvicorn")
     config = uvicorn.Config(
         app,
-        http=http,
+        http=fast_protocol(read_timeout),
         ws="none",
         lifespan="off",
         interface="asgi3",
