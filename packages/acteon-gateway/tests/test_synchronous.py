@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,25 @@ with SyncGateway.open(providers=[hang]) as gateway:
     assert sorted(out.splitlines()) == ["cancelled", "interrupted"]
     assert errors.splitlines()[-1] == "KeyboardInterrupt"
     assert process.returncode == -signal.SIGINT
+
+
+def test_a_call_that_is_interrupted_while_it_begins_is_cancelled_as_well() -> None:
+    # The signal comes as early as it can, before the caller knows that the call has begun.
+    program = """
+import signal
+async def at_once(action):
+    os.kill(os.getpid(), signal.SIGINT)
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        os.write(1, b"cancelled\\n")
+with SyncGateway.open(providers=[at_once]) as gateway:
+    gateway.dispatch(make_action("at_once"))
+"""
+    with ExitStack() as stack:
+        for process in [stack.enter_context(started(program)) for _ in range(8)]:
+            out, _ = process.communicate(timeout=LIMIT)
+            assert (out, process.returncode) == ("cancelled\n", -signal.SIGINT)
 
 
 def test_a_program_that_does_not_leave_it_closes_it_at_its_end() -> None:

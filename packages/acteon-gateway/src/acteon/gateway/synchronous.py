@@ -8,12 +8,14 @@ import asyncio
 import atexit
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar, TypeVarTuple, Unpack
+from typing import Generic, ParamSpec, Self, TypeVar, TypeVarTuple, Unpack
 
+from anyio import CancelScope
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import define, field
 
@@ -84,15 +86,41 @@ class Loop:
                 "this SyncGateway was opened in another process, before a fork: "
                 "open one in each process"
             )
+        call = _Call(lambda: function(*args))
+        future: Future[T] | None = None
         try:
-            future = portal.start_task_soon(function, *args)
-        except RuntimeError:  # It was left just now.
-            raise NotOpenError from None
-        try:
+            try:
+                future = portal.start_task_soon(call.run)
+            except RuntimeError:  # It was left just now.
+                raise NotOpenError from None
             return future.result()
-        except BaseException:  # Such as KeyboardInterrupt; if it has ended, this changes nothing.
-            future.cancel()
+        except BaseException:
+            # Such as KeyboardInterrupt, which may come before there is a future to be cancelled.
+            if future is None or not future.done():
+                call.given_up = True
+                with suppress(RuntimeError):  # The loop has ended meanwhile.
+                    portal.start_task_soon(call.stop)
             raise
+
+
+@define(eq=False)
+class _Call(Generic[T]):
+    """A call in the loop that its caller may give up, even before it has begun."""
+
+    function: Callable[[], Awaitable[T]]
+    given_up: bool = False
+    _scope: CancelScope | None = field(default=None, init=False)
+
+    async def run(self) -> T:
+        with CancelScope() as self._scope:
+            if self.given_up:
+                self._scope.cancel()
+            return await self.function()
+        raise asyncio.CancelledError  # It was given up: nobody waits for this.
+
+    async def stop(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 def _refuse_in_a_loop() -> None:
