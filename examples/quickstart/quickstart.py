@@ -111,8 +111,8 @@ def _check_port(port: int, option: str) -> None:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
         raise PortError(
-            f"port {port}: {os.strerror(error.errno or 0)}; choose another one: "
-            f"nox -s serve -- {option} 3000"
+            f"port {port}: {os.strerror(error.errno or 0)}; to take any free one, add: "
+            f"-- {option} 0"
         ) from None
 
 
@@ -143,7 +143,8 @@ def _relative(path: Path) -> Path:
 
 def _show_delivery(action: Mapping[str, Any], console: Output) -> None:
     payload = json.dumps(action["payload"])
-    told = f"{action['provider']} delivered {action['action_type']}: {payload}"
+    # Of an action that was rerouted, `provider` is the one that it came for.
+    told = f"delivered {action['action_type']}: {payload}"
     console.print(told, soft_wrap=True)
 
 

@@ -198,14 +198,34 @@ async def test_a_cancelled_batch_leaves_nothing_held(
     open_gateway: OpenGateway, email: ScriptedProvider
 ) -> None:
     email.gate.clear()
-    async with open_gateway() as gateway:
-        actions = [make_action() for _ in range(9)]
-        running = [asyncio.create_task(gateway.dispatch_batch(actions))]
+    async with open_gateway(executor=ExecutorSettings(max_concurrent=9)) as gateway:
+        actions = [make_action() for _ in range(20)]
+        running = asyncio.create_task(gateway.dispatch_batch(actions))
         await email.called(9)
-        running[0].cancel()
-        await asyncio.wait(running)
+        running.cancel()
+        await asyncio.wait({running})
+        assert running.cancelled()
         await until(lambda: gateway.held == 0)
         assert gateway.in_flight == 0
+    assert len(email.calls) == 9
+
+
+async def test_a_large_batch_needs_no_depth_even_where_tasks_are_eager() -> None:
+    async def deliver(_: Action) -> str:
+        return "sent"
+
+    loop = asyncio.get_running_loop()
+    before = loop.get_task_factory()
+    # Before Python 3.12 tasks cannot be eager.
+    loop.set_task_factory(getattr(asyncio, "eager_task_factory", None))
+    try:
+        async with Gateway.open(providers=[deliver]) as gateway:
+            actions = [make_action(provider="deliver") for _ in range(2000)]
+            results = await gateway.dispatch_batch(actions)
+    finally:
+        loop.set_task_factory(before)
+
+    assert results == [Executed(ProviderResponse(body="sent"))] * 2000
 
 
 async def test_one_that_shares_something_with_two_earlier_ones_waits_for_both(

@@ -70,3 +70,16 @@ def test_what_follows_in_a_body_that_is_refused_already_may_be_anything(
     path: str, body: bytes
 ) -> None:
     assert hint_for(path, body) is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        (b'{"payload": NaN}', "; JSON has no NaN and no Infinity"),
+        (b'{"payload": [1, -Infinity]}', "; JSON has no NaN and no Infinity"),
+        (b'{"payload": "\\ud800"}', ""),
+        (b'{"payload": 1', "; it ends before the last } or ]"),
+    ],
+)
+def test_what_is_no_json_is_told_apart(body: bytes, hint: str) -> None:
+    assert hint_for(ONE, body) == hint

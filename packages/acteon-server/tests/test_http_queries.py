@@ -38,6 +38,12 @@ def test_what_is_unknown_is_not_looked_at() -> None:
     assert query("x=1&a=2&x=3&&=&%ff", "a") == {"a": "2"}
 
 
+@pytest.mark.parametrize("name", ["dryrun", "dry-run", "Dry_Run", "dry_rum"])
+def test_what_is_likely_a_misspelt_one_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match=f"unknown field `{name}`; did you mean `dry_run`"):
+        query(f"{name}=true", "dry_run")
+
+
 def test_escapes_that_are_no_text_are_replaced() -> None:
     assert query("a=%ff+%zz", "a") == {"a": "\ufffd %zz"}
     assert query("a=\xff", "a") == {"a": "\ufffd"}

@@ -89,7 +89,7 @@ async def test_it_stays_up_for_other_requests_until_it_is_told_to_end(
         url, "POST", "/v1/dispatch", ACTION, {"Content-Type": "application/json"}
     )
     assert answer.json()["Executed"]["body"] == {"received": "hello"}
-    assert read_until(process, "note") == '\nsms delivered note: "hello"\n'
+    assert read_until(process, "note") == '\ndelivered note: "hello"\n'
 
     process.send_signal(number)
     # The output ends when the last process that holds it has ended.
@@ -140,7 +140,7 @@ def test_a_port_in_use_is_one_line_that_says_what_to_do(quickstart: Start, optio
         shown, complaints = process.communicate(timeout=30)
     assert (process.returncode, shown) == (1, "")
     assert re.fullmatch(
-        rf"error: port {port}: .* in use; choose another one: nox -s serve -- {option} 3000\n",
+        rf"error: port {port}: .* in use; to take any free one, add: -- {option} 0\n",
         complaints,
     )
 

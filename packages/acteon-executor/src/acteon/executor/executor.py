@@ -125,7 +125,8 @@ class Executor:
         try:
             result = self._begun(provider, action)
             if isinstance(result, Unfinished):
-                result = await self._in_time(provider, result)
+                spent = self.clock.monotonic() - started
+                result = await self._in_time(provider, result, self._seconds - spent)
             observed = (
                 result.status.value if isinstance(result, ProviderResponse) else result.code.lower()
             )
@@ -151,13 +152,13 @@ class Executor:
         return result if isinstance(result, Unfinished) else _checked(result)
 
     async def _in_time(
-        self, provider: RegisteredProvider, call: Unfinished[ProviderResponse]
+        self, provider: RegisteredProvider, call: Unfinished[ProviderResponse], seconds: float
     ) -> ProviderResponse | ProviderError:
-        """Wait for the end of a call as long as the settings say."""
+        """Wait for the end of a call, for `seconds` at the most."""
         task = asyncio.current_task()
         assert task is not None
         cancellations = task.cancelling()
-        scope = asyncio.timeout(self._seconds)
+        scope = asyncio.timeout(seconds)
         result: ProviderResponse | ProviderError
         try:
             async with scope:

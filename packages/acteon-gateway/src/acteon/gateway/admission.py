@@ -137,9 +137,10 @@ class Admission:
             try:
                 began = self.trips.begin_now(wanted) or await self.trips.begin(wanted)
             except StateError:
-                # Whether it holds something now is unknown; giving it back does no harm.
-                lease.locked = True
-                lease.claim = claim
+                if not self.trips.is_local:
+                    # Whether it holds something now is unknown; giving it back does no harm.
+                    lease.locked = True
+                    lease.claim = claim
                 raise
             if began.admitted:
                 lease.locked = True

@@ -106,6 +106,7 @@ class _Batch(Generic[R]):
     _freed: "deque[_Item[R]]" = field(factory=deque["_Item[R]"], init=False)
     """Items whose turn has passed, and that may start now."""
     _running: int = field(default=0, init=False)
+    _starting: bool = field(default=False, init=False)
     _caller: "asyncio.Task[Any]" = field(init=False)
     _cancellations: int = field(init=False)
 
@@ -120,10 +121,16 @@ class _Batch(Generic[R]):
         self._go_on()
 
     def _go_on(self) -> None:
-        while self._running < self.at_once and (item := self._next()) is not None:
-            self._running += 1
-            # Nothing that one leaves in its context is for those that come after it.
-            self.group.create_task(self._run(item), context=self._context.copy())
+        if self._starting:
+            return  # Where tasks are eager, one may end within the call that creates it.
+        self._starting = True
+        try:
+            while self._running < self.at_once and (item := self._next()) is not None:
+                self._running += 1
+                # Nothing that one leaves in its context is for those that come after it.
+                self.group.create_task(self._run(item), context=self._context.copy())
+        finally:
+            self._starting = False
 
     async def _run(self, item: _Item[R]) -> None:
         try:

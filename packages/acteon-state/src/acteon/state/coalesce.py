@@ -103,6 +103,11 @@ class Trips:
         self._group: asyncio.TaskGroup | None = None
 
     @property
+    def is_local(self) -> bool:
+        """Whether the state is in this process: a begin that fails there has taken nothing."""
+        return self._local is not None
+
+    @property
     def pending(self) -> int:
         """How many settles are queued or under way."""
         return len(self._settles)

@@ -217,7 +217,7 @@ class LocalDispatchState(DispatchState):
 
     @abstractmethod
     def begin_now(self, wanted: Begin) -> Began:
-        """Begin one dispatch; its own failure is the answer's `error`."""
+        """Begin one dispatch; its own failure is the answer's `error`, and has taken nothing."""
 
     @abstractmethod
     def settle_now(self, settle: Settle) -> bool | StateError:

@@ -22,6 +22,7 @@ _NOT_JSON: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = (
     (re.compile(rb"(?s).*[:\[,]\s*(?:True|False|None)\b"), "write true, false and null"),
     (re.compile(rb"(?s).*\xe2\x80[\x98\x99\x9c\x9d]"), 'write straight quotes: "'),
     (re.compile(rb"\s*[\[{]\s*\w+\s*:"), "JSON has keys in double quotes"),
+    (re.compile(rb"(?s).*[:\[,]\s*-?(?:NaN|Infinity)\b"), "JSON has no NaN and no Infinity"),
 )
 _LOOKED_AT: Final = 10_000
 """Bytes of the body; what is wrong is told without a hint beyond that."""
@@ -39,7 +40,9 @@ def on_no_json(text: str, body: bytes) -> str:
     for pattern, hint in _NOT_JSON:
         if pattern.match(start):
             return f"; {hint}"
-    return "; it ends before the last } or ]" if _TRUNCATED in text else ""
+    if _TRUNCATED in text and not body.rstrip().endswith((b"}", b"]")):
+        return "; it ends before the last } or ]"
+    return ""
 
 
 def on_shape(text: str, body: bytes, path: str) -> str:

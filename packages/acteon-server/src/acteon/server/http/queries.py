@@ -1,5 +1,6 @@
-"""Query strings: strict about the parameters that are known, blind to others."""
+"""Query strings: strict about the parameters that are known and their like, blind to others."""
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,7 +22,7 @@ def read_query(scope: Scope, known: Sequence[str]) -> Mapping[str, str]:
     Escapes that are no UTF-8 become U+FFFD, and a plus is a blank.
 
     Raises:
-        RequestError: One of them is given twice.
+        RequestError: One of them is given twice, or misspelt: a `dryrun` that is ignored delivers.
     """
     query: bytes = scope["query_string"]
     found: dict[str, str] = {}
@@ -30,11 +31,18 @@ def read_query(scope: Scope, known: Sequence[str]) -> Mapping[str, str]:
     text = query.decode(errors="replace")
     for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
         if name not in known:
+            _check_spelling(name, known)
             continue
         if name in found:
             raise _refused(f"duplicate field `{name}`")
         found[name] = value
     return found
+
+
+def _check_spelling(name: str, known: Sequence[str]) -> None:
+    close = difflib.get_close_matches(name[:40].lower(), known, n=1, cutoff=0.8)
+    if close:
+        raise _refused(f"unknown field `{name[:40]}`; did you mean `{close[0]}`?")
 
 
 def integer(query: Mapping[str, str], name: str, default: int) -> int:
