@@ -321,9 +321,13 @@ def started(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) 
     context = get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     reading, writing = context.Pipe(duplex=False)
-    process = context.Process(target=_run_command, args=(folder, arguments, environ, writing))
+    ending, ended = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_run_command, args=(folder, arguments, environ, writing, ended)
+    )
     process.start()
     writing.close()
+    ended.close()
     lines: list[str] = []
     listening = False
     with reading, open(os.dup(reading.fileno()), encoding="utf-8") as stderr:
@@ -333,7 +337,13 @@ def started(folder: Path, arguments: Sequence[str], environ: Mapping[str, str]) 
                 listening = True
                 process.terminate()
     process.join(LIMIT)
-    return Ended(None if listening else process.exitcode, tuple(lines))
+    status: int | None = None
+    if not listening:
+        # Not `process.exitcode`: where threads start processes at the same time, each looks after
+        # those of the others, and of two that read one status the second takes it for 255.
+        with ending:
+            status = ending.recv()
+    return Ended(status, tuple(lines))
 
 
 _INSTANT: Final = re.compile(r"^\S+Z (?=[A-Z])")
@@ -344,7 +354,11 @@ _PRELOADED: Final = [
 
 
 def _run_command(
-    folder: Path, arguments: Sequence[str], environ: Mapping[str, str], stderr: Connection
+    folder: Path,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    stderr: Connection,
+    ended: Connection,
 ) -> None:
     os.chdir(folder)
     os.environ.clear()
@@ -352,4 +366,8 @@ def _run_command(
     os.dup2(stderr.fileno(), 2)
     from acteon.server.cli import main
 
-    main(list(arguments), prog_name="acteon-server")
+    try:
+        main(list(arguments), prog_name="acteon-server")
+    except SystemExit as end:
+        ended.send(end.code)
+        raise
