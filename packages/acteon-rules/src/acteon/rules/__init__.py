@@ -1,5 +1,6 @@
 """The rule language: expressions, their compiler, the engine, and the interface of frontends."""
 
+from acteon.rules.context import Context
 from acteon.rules.decision import (
     Decision,
     MatchedRule,
@@ -10,8 +11,9 @@ from acteon.rules.decision import (
     WantedQuota,
     WantedRoute,
 )
-from acteon.rules.engine import OnRuleError, RuleSet
+from acteon.rules.engine import RuleSet
 from acteon.rules.errors import (
+    ConditionError,
     EvaluationError,
     InvalidRegexError,
     Problem,
@@ -23,14 +25,22 @@ from acteon.rules.errors import (
     UndefinedFunctionError,
     UndefinedVariableError,
 )
-from acteon.rules.frontend import ParsedRules, RuleFrontend
+from acteon.rules.frontend import (
+    ConditionLanguage,
+    ParsedCondition,
+    ParsedRules,
+    RuleFrontend,
+)
 from acteon.rules.merge import merge_patch
+from acteon.rules.program import Program
+from acteon.rules.regex import cached_regex, compile_regex
 from acteon.rules.rule import (
     Allow,
     Deduplicate,
     Deny,
     Effect,
     Modify,
+    OnRuleError,
     Reroute,
     Rule,
     Suppress,
@@ -40,6 +50,9 @@ from acteon.rules.templates import compile_template, parse_field_path
 
 __all__ = [
     "Allow",
+    "ConditionError",
+    "ConditionLanguage",
+    "Context",
     "Decision",
     "Deduplicate",
     "Deny",
@@ -49,8 +62,10 @@ __all__ = [
     "MatchedRule",
     "Modify",
     "OnRuleError",
+    "ParsedCondition",
     "ParsedRules",
     "Problem",
+    "Program",
     "Reroute",
     "Rule",
     "RuleError",
@@ -70,6 +85,8 @@ __all__ = [
     "WantedClaim",
     "WantedQuota",
     "WantedRoute",
+    "cached_regex",
+    "compile_regex",
     "compile_template",
     "merge_patch",
     "parse_field_path",

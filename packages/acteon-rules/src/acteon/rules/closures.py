@@ -110,6 +110,18 @@ def payload_member_is(name: str, text: str) -> Evaluate:
     return compare
 
 
+def exists(base: Evaluate, steps: Sequence[Evaluate]) -> Evaluate:
+    """Compile whether something is at the end of `steps` from `base`; a missing one is no error."""
+
+    def look(context: Context) -> bool:
+        value = base(context)
+        for step in steps:
+            value = values.item_or_none(value, step(context))
+        return value is not None
+
+    return folded(look, (base, *steps))
+
+
 def time_member(name: str, timezone: tzinfo) -> Evaluate:
     """Compile `time.name`."""
     part = TIME_MEMBERS.get(name)

@@ -5,10 +5,10 @@ are resolved to direct reads, chains of operators are evaluated by loops however
 and what is constant is evaluated at once, unless it fails: then it fails when it is asked for.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from attrs import field, frozen
 
@@ -20,6 +20,7 @@ from acteon.rules.closures import (
     any_of,
     call,
     chain,
+    exists,
     failing,
     folded,
     list_of,
@@ -34,6 +35,7 @@ from acteon.rules.closures import (
 )
 from acteon.rules.context import (
     ACTION_MEMBERS,
+    Context,
     unix_seconds,
     whole_action,
 )
@@ -48,8 +50,10 @@ from acteon.rules.expression import (
     BinaryOperator,
     Call,
     Conditional,
+    Exists,
     Expression,
     Field,
+    Foreign,
     Index,
     ListOf,
     Literal,
@@ -60,7 +64,7 @@ from acteon.rules.expression import (
     StateTimeSince,
     Unary,
 )
-from acteon.rules.stored import state_counter, state_text, state_time_since
+from acteon.rules.stored import read_counter, read_seconds_since, read_text
 
 MAX_NESTING: Final = 128
 _LOGICAL: Final = (BinaryOperator.AND, BinaryOperator.OR)
@@ -123,11 +127,15 @@ class Compiler:
                 names = [name for name, _ in entries]
                 return map_of(names, self._all([value for _, value in entries], depth))
             case StateGet(id):
-                return state_text(id)
+                return self._entry(read_text, id, depth)
             case StateCounter(id):
-                return state_counter(id)
+                return self._entry(read_counter, id, depth)
             case StateTimeSince(id):
-                return state_time_since(id)
+                return self._entry(read_seconds_since, id, depth)
+            case Exists(operand):
+                return self._exists(operand, depth)
+            case Foreign(program):
+                return program.bind(self.environment, self.timezone)
             case _:
                 assert_never(expression)
 
@@ -173,6 +181,34 @@ class Compiler:
                 return time_member(name, self.timezone)
             case _:
                 return None
+
+    def _entry(
+        self, read: Callable[[Context, str], Any], id: str | Expression, depth: int
+    ) -> Evaluate:
+        """Compile reading a state entry, whose id may depend on the action."""
+        if isinstance(id, str):
+            return lambda context: read(context, id)
+        evaluate = self.compile(id, depth + 1)
+        return lambda context: read(context, values.display(evaluate(context)))
+
+    def _exists(self, operand: Expression, depth: int) -> Evaluate:
+        """Compile whether there is something at the end of a chain of members and items."""
+        steps: list[Expression] = []
+        while isinstance(operand, Field | Index):
+            step = Literal(operand.name) if isinstance(operand, Field) else operand.index
+            steps.append(step)
+            operand = operand.base
+        steps.reverse()
+        base: Evaluate | None = None
+        match operand, steps:
+            case Name(owner), [Literal(str() as name), *rest]:
+                base = self._member(owner, name)
+                steps = rest if base is not None else steps
+            case _:
+                pass
+        if base is None:
+            base = self.compile(operand, depth + 1)
+        return exists(base, self._all(steps, depth))
 
     def _index(self, base: Expression, index: Expression, depth: int) -> Evaluate:
         if isinstance(base, Name) and isinstance(index, Literal) and isinstance(index.value, str):

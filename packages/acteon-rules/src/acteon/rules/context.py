@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, Final, cast
 
-from attrs import define
+from attrs import define, field
 
 from acteon.core import Action
-from acteon.rules.decision import StateRead, StateValues
+from acteon.rules.decision import StateNotReadError, StateRead, StateValues
 from acteon.rules.values import from_json
 
 
@@ -29,6 +29,35 @@ class Context:
     now: datetime
     state: StateValues
     reads: tuple[StateRead, ...]
+    _shared: dict[object, Any] | None = field(default=None, init=False)
+
+    @property
+    def shared(self) -> dict[object, Any]:
+        """What programs keep for each other, such as the action in their own terms.
+
+        It is empty at first, and again when the payload was changed.
+        """
+        if self._shared is None:
+            self._shared = {}
+        return self._shared
+
+    def change(self, payload: Any) -> None:
+        """Let what is asked from now on see `payload`."""
+        self.payload = payload
+        self._shared = None
+
+    def read(self, entry: StateRead) -> str | None:
+        """Return the value of a state entry; None if there is none.
+
+        Raises:
+            StateNotReadError: It was not given.
+        """
+        try:
+            return self.state[entry]
+        except KeyError:
+            wanted = self.reads if entry in self.reads else (*self.reads, entry)
+            missing = tuple(each for each in wanted if each not in self.state)
+            raise StateNotReadError(missing) from None
 
 
 def unix_seconds(context: Context) -> int:

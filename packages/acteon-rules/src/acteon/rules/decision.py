@@ -102,6 +102,7 @@ class Decision:
         quota: The quota that must have room, if any.
         route: Where it goes instead, if anywhere.
         errors: Rules that could not be evaluated and were passed over, with the reason.
+        shadowed: Rules that are only tried and would have matched, in order.
     """
 
     verdict: str = "allow"
@@ -114,3 +115,4 @@ class Decision:
     quota: WantedQuota | None = None
     route: WantedRoute | None = None
     errors: tuple[tuple[str, str], ...] = ()
+    shadowed: tuple[MatchedRule, ...] = ()

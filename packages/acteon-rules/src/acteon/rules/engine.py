@@ -1,8 +1,8 @@
 """Deciding about actions."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import Enum
 from typing import Any, Final, assert_never
 
 from attrs import define, evolve, field, frozen
@@ -21,15 +21,22 @@ from acteon.rules.decision import (
     WantedRoute,
 )
 from acteon.rules.errors import EvaluationError, Problem, RuleError, RuleParseError
-from acteon.rules.expression import StateCounter, StateGet, StateTimeSince
-from acteon.rules.findings import expressions_of, find_problems
-from acteon.rules.index import RuleIndex
+from acteon.rules.expression import (
+    Expression,
+    Foreign,
+    StateCounter,
+    StateGet,
+    StateTimeSince,
+)
+from acteon.rules.findings import computed_by, expressions_of, find_problems
+from acteon.rules.index import Path, RuleIndex, needed_values
 from acteon.rules.merge import merge_patch
 from acteon.rules.rule import (
     Allow,
     Deduplicate,
     Deny,
     Modify,
+    OnRuleError,
     Reroute,
     Rule,
     Suppress,
@@ -39,21 +46,9 @@ from acteon.rules.stored import COUNTER, STATE
 from acteon.rules.values import display
 from acteon.rules.walking import parts
 
-_MAX_PLANS: Final = 1024
 _NOTHING_READ: Final[StateValues] = {}
 _ALLOWED: Final = Decision()
 _TOO_DEEP: Final = "values are nested too deeply"
-
-
-class OnRuleError(Enum):
-    """What follows when a rule cannot be evaluated."""
-
-    FAIL = "fail"
-    """The dispatch fails."""
-    SKIP = "skip"
-    """The rule is passed over as if it did not match."""
-    DENY = "deny"
-    """The action is refused."""
 
 
 @frozen(eq=False)
@@ -61,16 +56,22 @@ class _CompiledRule:
     """A rule and what it takes to ask it.
 
     Attributes:
+        number: Its place among all rules.
         rule: The rule, as it was written.
         condition: Tells whether it matches.
-        key: Gives the key of its effect, if that has one.
+        computed: Gives the key of its effect, or its changes, if they depend on the action.
+        needed: What the fields of an action must be for it to matter.
+        on_error: What follows when it cannot be evaluated.
         matched: What a decision says about it.
         alone: The decision if it is the one rule that matches; None if that depends on the action.
     """
 
+    number: int
     rule: Rule
     condition: Evaluate
-    key: Evaluate | None
+    computed: Evaluate | None
+    needed: Mapping[Path, frozenset[str]]
+    on_error: OnRuleError
     matched: MatchedRule
     alone: Decision | None
 
@@ -87,6 +88,7 @@ class _Gathered:
     quota: WantedQuota | None = None
     route: WantedRoute | None = None
     errors: tuple[tuple[str, str], ...] = ()
+    shadowed: tuple[MatchedRule, ...] = ()
 
 
 @frozen(eq=False, kw_only=True)
@@ -97,18 +99,16 @@ class RuleSet:
         rules: The rules in the order of evaluation, `enabled` as it is in effect.
         reads: The state entries that enabled rules read.
         warnings: What is odd about the rules.
+        environment: The variables that conditions can see.
     """
 
     rules: tuple[Rule, ...]
     reads: tuple[StateRead, ...]
     warnings: tuple[Problem, ...]
+    environment: Mapping[str, str]
     _compiled: tuple[_CompiledRule, ...] = field(alias="compiled", repr=False)
     _index: RuleIndex = field(alias="index", repr=False)
-    _enabled: int = field(alias="enabled", repr=False)
-    _on_error: OnRuleError = field(alias="on_error")
-    _plans: dict[int, tuple[_CompiledRule, ...]] = field(
-        factory=dict[int, tuple[_CompiledRule, ...]], init=False, repr=False
-    )
+    _versions: list[str] = field(factory=list[str], init=False, repr=False)
 
     @classmethod
     def compile(
@@ -132,9 +132,9 @@ class RuleSet:
         variables = dict(environment or {})
         compiled: list[_CompiledRule] = []
         problems: list[Problem] = []
-        for rule in ordered:
+        for number, rule in enumerate(ordered):
             try:
-                compiled.append(_compile(rule, variables))
+                compiled.append(_compile(number, rule, variables, on_error))
             except RuleError as error:
                 problems.append(
                     Problem(message=str(error), file=rule.source, rule=rule.name, line=rule.line)
@@ -149,10 +149,9 @@ class RuleSet:
             rules=ordered,
             reads=_reads(ordered),
             warnings=tuple(warnings),
+            environment=variables,
             compiled=tuple(compiled),
-            index=RuleIndex.of([rule.condition for rule in ordered]),
-            enabled=_enabled_bits(ordered),
-            on_error=on_error,
+            index=_index(ordered, compiled),
         )
 
     def toggled(self, overrides: Mapping[str, bool]) -> "RuleSet":
@@ -168,11 +167,23 @@ class RuleSet:
             rules=rules,
             reads=_reads(rules),
             warnings=self.warnings,
+            environment=self.environment,
             compiled=self._compiled,
-            index=self._index,
-            enabled=_enabled_bits(rules),
-            on_error=self._on_error,
+            index=_index(rules, self._compiled),
         )
+
+    @property
+    def version(self) -> str:
+        """What tells this set from others: the same for the same rules, wherever they were read.
+
+        Sixteen hexadecimal digits of the SHA-256 over all that the rules say, in order.
+        """
+        if not self._versions:
+            digest = hashlib.sha256()
+            for rule in self.rules:
+                digest.update(repr(evolve(rule, source="", line=0)).encode())
+            self._versions.append(digest.hexdigest()[:16])
+        return self._versions[0]
 
     def decide(
         self, action: Action, *, now: datetime, state: StateValues | None = None
@@ -189,57 +200,56 @@ class RuleSet:
             EvaluationError: A rule that is asked cannot be evaluated, and the set is to fail then.
         """
         payload = action.payload
-        plan = self._plan(action) if self._enabled else ()
+        plan = self._index.possible(action, payload)
         if not plan:
             return _ALLOWED
+        compiled = self._compiled
         context = Context(
             action, payload, now, _NOTHING_READ if state is None else state, self.reads
         )
         gathered: _Gathered | None = None
-        for asked in plan:
-            try:
-                if not asked.condition(context):
+        while plan:
+            rest: tuple[int, ...] = ()
+            for number in plan:
+                asked = compiled[number]
+                try:
+                    if not asked.condition(context):
+                        continue
+                    if gathered is None:
+                        if asked.alone is not None:
+                            return asked.alone
+                        gathered = _Gathered(payload)
+                    _apply(asked, context, gathered)
+                except (EvaluationError, RecursionError) as error:
+                    if asked.on_error is OnRuleError.FAIL:
+                        # Raised in this frame, which does not keep it: no cycle holds the payload.
+                        if isinstance(error, EvaluationError):
+                            error.rule = asked.rule.name
+                            raise
+                        raise _too_deep(asked.rule) from None
+                    text = _TOO_DEEP if isinstance(error, RecursionError) else str(error)
+                    if gathered is None:
+                        gathered = _Gathered(payload)
+                    gathered.errors += ((asked.rule.name, text),)
+                    if asked.on_error is OnRuleError.SKIP:
+                        continue
+                    gathered.refused = True
+                    return _decision(gathered, "deny", asked.rule.name)
+                if asked.rule.shadow:
                     continue
-                if gathered is None:
-                    if asked.alone is not None:
-                        return asked.alone
-                    gathered = _Gathered(payload)
-                _apply(asked, context, gathered)
-            except (EvaluationError, RecursionError) as error:
-                if self._on_error is OnRuleError.FAIL:
-                    # Raised in this frame, which does not keep it: no cycle holds the payload.
-                    if isinstance(error, EvaluationError):
-                        error.rule = asked.rule.name
-                        raise
-                    raise _too_deep(asked.rule) from None
-                text = _TOO_DEEP if isinstance(error, RecursionError) else str(error)
-                if gathered is None:
-                    gathered = _Gathered(payload)
-                gathered.errors += ((asked.rule.name, text),)
-                if self._on_error is OnRuleError.SKIP:
-                    continue
-                gathered.refused = True
-                return _decision(gathered, "deny", asked.rule.name)
-            if not asked.rule.continues:
-                return _decision(gathered, asked.matched.verdict, asked.rule.name)
+                if not asked.rule.continues:
+                    return _decision(gathered, asked.matched.verdict, asked.rule.name)
+                if self._index.sees_payload and isinstance(asked.rule.effect, Modify):
+                    # With the changed payload other rules may be possible than before.
+                    possible = self._index.possible(action, context.payload)
+                    rest = tuple(each for each in possible if each > number)
+                    break
+            plan = rest
         if gathered is None:
             return _ALLOWED
         if not gathered.matched:
-            return Decision(errors=gathered.errors)
+            return Decision(errors=gathered.errors, shadowed=gathered.shadowed)
         return _decision(gathered, gathered.matched[0].verdict, gathered.matched[0].rule)
-
-    def _plan(self, action: Action) -> Sequence[_CompiledRule]:
-        """Return the rules to ask about `action`, in order."""
-        possible = self._index.possible(action) & self._enabled
-        plan = self._plans.get(possible)
-        if plan is None:
-            if len(self._plans) >= _MAX_PLANS:
-                self._plans.clear()
-            plan = tuple(
-                rule for number, rule in enumerate(self._compiled) if possible >> number & 1
-            )
-            self._plans[possible] = plan
-        return plan
 
 
 def _too_deep(rule: Rule) -> EvaluationError:
@@ -248,26 +258,39 @@ def _too_deep(rule: Rule) -> EvaluationError:
     return error
 
 
-def _compile(rule: Rule, variables: Mapping[str, str]) -> _CompiledRule:
+def _compile(
+    number: int, rule: Rule, variables: Mapping[str, str], on_error: OnRuleError
+) -> _CompiledRule:
     compiler = Compiler(variables, rule.timezone)
-    condition, *keys = [compiler.compile(expression) for expression in expressions_of(rule)]
-    key = keys[0] if keys else None
+    wanted = computed_by(rule)
+    computed = None if wanted is None else compiler.compile(wanted)
     matched = MatchedRule(rule.name, rule.effect.verdict)
     alone = None
-    if key is None and not rule.continues and not isinstance(rule.effect, Modify):
+    if not (computed or rule.continues or rule.shadow or isinstance(rule.effect, Modify)):
         gathered = _Gathered(None)
         _contribute(rule, None, gathered)
         gathered.matched = (matched,)
         alone = _decision(gathered, matched.verdict, rule.name)
-    return _CompiledRule(rule, condition, key, matched, alone)
+    return _CompiledRule(
+        number=number,
+        rule=rule,
+        condition=compiler.compile(rule.condition),
+        computed=computed,
+        needed=needed_values(rule.condition),
+        on_error=OnRuleError.SKIP if rule.shadow else rule.on_error or on_error,
+        matched=matched,
+        alone=alone,
+    )
+
+
+def _index(rules: Iterable[Rule], compiled: Sequence[_CompiledRule]) -> RuleIndex:
+    return RuleIndex.of(
+        {number: compiled[number].needed for number, rule in enumerate(rules) if rule.enabled}
+    )
 
 
 def _is_always_true(condition: Evaluate) -> bool:
     return isinstance(condition, Constant) and bool(condition.value)
-
-
-def _enabled_bits(rules: Iterable[Rule]) -> int:
-    return sum(1 << number for number, rule in enumerate(rules) if rule.enabled)
 
 
 def _switched(rule: Rule, enabled: bool) -> Rule:
@@ -282,10 +305,12 @@ def _reads(rules: Iterable[Rule]) -> tuple[StateRead, ...]:
             for expression in expressions_of(rule):
                 for part in parts(expression):
                     match part:
-                        case StateGet(id) | StateTimeSince(id):
+                        case StateGet(str() as id) | StateTimeSince(str() as id):
                             found[StateRead(STATE, id)] = None
-                        case StateCounter(id):
+                        case StateCounter(str() as id):
                             found[StateRead(COUNTER, id)] = None
+                        case Foreign(program):
+                            found.update(dict.fromkeys(program.reads))
                         case _:
                             pass
     return tuple(found)
@@ -293,19 +318,24 @@ def _reads(rules: Iterable[Rule]) -> tuple[StateRead, ...]:
 
 def _apply(asked: _CompiledRule, context: Context, gathered: _Gathered) -> None:
     """Add what follows from a rule that matched; of every kind but modify the first counts."""
-    effect = asked.rule.effect
+    rule = asked.rule
     # All that may fail comes first, so that a rule contributes wholly or not at all.
-    key = None if asked.key is None else display(asked.key(context))
-    if isinstance(effect, Modify):
-        gathered.payload = context.payload = merge_patch(context.payload, effect.changes)
+    computed = None if asked.computed is None else asked.computed(context)
+    if rule.shadow:
+        gathered.shadowed += (asked.matched,)
+        return
+    if isinstance(rule.effect, Modify):
+        changes = rule.effect.changes if asked.computed is None else computed
+        context.change(merge_patch(context.payload, changes))
+        gathered.payload = context.payload
         gathered.modified = True
     else:
-        _contribute(asked.rule, key, gathered)
+        _contribute(rule, computed, gathered)
     gathered.matched += (asked.matched,)
 
 
-def _contribute(rule: Rule, key: str | None, gathered: _Gathered) -> None:
-    """Add what follows from `rule` whatever the action is."""
+def _contribute(rule: Rule, computed: Any, gathered: _Gathered) -> None:
+    """Add what follows from `rule`, with the key or the changes that were worked out for it."""
     effect = rule.effect
     match effect:
         case Allow() | Modify():
@@ -314,15 +344,21 @@ def _contribute(rule: Rule, key: str | None, gathered: _Gathered) -> None:
             gathered.refused = True
         case Deduplicate():
             if gathered.claim is None:
-                gathered.claim = WantedClaim(rule.name, key, effect.ttl)
+                gathered.claim = WantedClaim(rule.name, _key(effect.key, computed), effect.ttl)
         case Throttle():
             if gathered.quota is None:
+                key = _key(effect.key, computed)
                 gathered.quota = WantedQuota(rule.name, key, effect.max_count, effect.window)
         case Reroute():
             if gathered.route is None:
-                gathered.route = WantedRoute(rule.name, effect.target, effect.changes)
+                changes = computed if isinstance(effect.changes, Expression) else effect.changes
+                gathered.route = WantedRoute(rule.name, effect.target, changes)
         case _:
             assert_never(effect)
+
+
+def _key(wanted: Expression | None, computed: Any) -> str | None:
+    return None if wanted is None else display(computed)
 
 
 def _decision(gathered: _Gathered, verdict: str, rule: str) -> Decision:
@@ -339,4 +375,5 @@ def _decision(gathered: _Gathered, verdict: str, rule: str) -> Decision:
         quota=gathered.quota if taken else None,
         route=gathered.route if taken else None,
         errors=gathered.errors,
+        shadowed=gathered.shadowed,
     )

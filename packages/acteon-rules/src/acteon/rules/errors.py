@@ -86,6 +86,22 @@ class TemplateError(RuleError):
         self.message = message
 
 
+class ConditionError(RuleError):
+    """The text of one condition cannot be read.
+
+    Attributes:
+        message: What is wrong, and how to mend it.
+        line: The line in the text, counted from 1; 0 if unknown.
+        column: The column in it, counted from 1; 0 if unknown.
+    """
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(f"parse error: {message}")
+        self.message = message
+        self.line = line
+        self.column = column
+
+
 class EvaluationError(RuleError):
     """An expression has no value.
 

@@ -7,6 +7,8 @@ from enum import Enum
 
 from attrs import frozen
 
+from acteon.rules.program import Program
+
 Scalar = bool | int | float | str | None
 
 
@@ -134,23 +136,43 @@ class AnyOf:
 
 @frozen
 class StateGet:
-    """The text of an entry of kind `state` of the action's tenant, or None."""
+    """The text of an entry of kind `state` of the action's tenant, or None.
 
-    id: str
+    Here and below an `id` that is an expression is shown as text first.
+    """
+
+    id: "str | Expression"
 
 
 @frozen
 class StateCounter:
     """The number in an entry of kind `counter` of the action's tenant, or 0."""
 
-    id: str
+    id: "str | Expression"
 
 
 @frozen
 class StateTimeSince:
     """Whole seconds since the instant in an entry of kind `state`, or 2^63 - 1 without one."""
 
-    id: str
+    id: "str | Expression"
+
+
+@frozen
+class Exists:
+    """Whether `operand`, a chain of members and items, gives something else than None.
+
+    A member of what is no map, and an item of what is no list, are missing: that is no error.
+    """
+
+    operand: "Expression"
+
+
+@frozen
+class Foreign:
+    """A condition in another language."""
+
+    program: Program
 
 
 Expression = (
@@ -169,4 +191,6 @@ Expression = (
     | StateGet
     | StateCounter
     | StateTimeSince
+    | Exists
+    | Foreign
 )

@@ -19,7 +19,7 @@ from acteon.rules.expression import (
     Name,
 )
 from acteon.rules.regex import compile_regex
-from acteon.rules.rule import Deduplicate, Rule, Throttle
+from acteon.rules.rule import Deduplicate, Modify, Reroute, Rule, Throttle
 from acteon.rules.walking import parts
 
 _KNOWN_NAMES: Final = frozenset({"action", "env", "environment", "now", "time"})
@@ -34,10 +34,22 @@ _ORDERINGS: Final = frozenset(
 
 
 def expressions_of(rule: Rule) -> Iterator[Expression]:
-    """Yield every expression of `rule`: its condition and the key of its effect."""
+    """Yield every expression of `rule`: its condition, and what its effect works out."""
     yield rule.condition
-    if isinstance(rule.effect, Deduplicate | Throttle) and rule.effect.key is not None:
-        yield rule.effect.key
+    computed = computed_by(rule)
+    if computed is not None:
+        yield computed
+
+
+def computed_by(rule: Rule) -> Expression | None:
+    """Return what the effect of `rule` works out for each action: its key, or its changes."""
+    match rule.effect:
+        case Deduplicate(key=key) | Throttle(key=key):
+            return key
+        case Modify(changes=changes) | Reroute(changes=changes) if isinstance(changes, Expression):
+            return changes
+        case _:
+            return None
 
 
 def find_problems(

@@ -6,6 +6,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from acteon.rules.errors import Problem
+from acteon.rules.expression import Expression
 from acteon.rules.rule import Rule
 
 
@@ -45,4 +46,33 @@ class RuleFrontend(ABC):
 
         Raises:
             RuleParseError: With every problem of the text.
+        """
+
+
+@frozen
+class ParsedCondition:
+    """What the text of one condition says.
+
+    Attributes:
+        expression: The condition.
+        warnings: What is odd about it.
+    """
+
+    expression: Expression
+    warnings: tuple[str, ...] = ()
+
+
+class ConditionLanguage(ABC):
+    """What a frontend is besides if other languages may embed its conditions.
+
+    The YAML frontend finds it for a key of a condition under that key's name in the entry-point
+    group: `cel: "action.payload.amount > 500"` is read by the plugin `cel`.
+    """
+
+    @abstractmethod
+    def parse_condition(self, text: str) -> ParsedCondition:
+        """Return the condition in `text`.
+
+        Raises:
+            ConditionError: It is none.
         """

@@ -1,6 +1,7 @@
 """Rules as data."""
 
 from datetime import UTC, timedelta, tzinfo
+from enum import Enum
 from typing import Any, ClassVar
 
 from attrs import field, frozen
@@ -55,7 +56,8 @@ class Reroute:
 
     Attributes:
         target: Its name.
-        changes: A merge patch (RFC 7396) that gives the payload the shape that it takes.
+        changes: A merge patch (RFC 7396) that gives the payload the shape that it takes: a value of
+            JSON, or an expression that gives one.
     """
 
     verdict: ClassVar[str] = "reroute"
@@ -86,12 +88,23 @@ class Modify:
     """The payload is changed.
 
     Attributes:
-        changes: A merge patch (RFC 7396).
+        changes: A merge patch (RFC 7396): a value of JSON, or an expression that gives one.
     """
 
     verdict: ClassVar[str] = "modify"
 
     changes: Any
+
+
+class OnRuleError(Enum):
+    """What follows when a rule cannot be evaluated."""
+
+    FAIL = "fail"
+    """The dispatch fails."""
+    SKIP = "skip"
+    """The rule is passed over as if it did not match."""
+    DENY = "deny"
+    """The action is refused."""
 
 
 Effect = Allow | Deny | Suppress | Deduplicate | Reroute | Throttle | Modify
@@ -116,6 +129,9 @@ class Rule:
         continues: Whether rules after it are asked as well when it matches; only for
             deduplicate, throttle, modify and reroute.
         timezone: Where `time` is told for its condition.
+        shadow: Whether it is only tried: when it matches, that is recorded, and nothing follows.
+        on_error: What follows when it cannot be evaluated; None: what the set of rules says. A
+            rule that is only tried is always passed over.
         source: The file that it came from, or empty.
         line: Its line there, or 0.
     """
@@ -128,5 +144,7 @@ class Rule:
     enabled: bool = True
     continues: bool = field(default=False, validator=_only_what_adds_up_continues)
     timezone: tzinfo = UTC
+    shadow: bool = False
+    on_error: OnRuleError | None = None
     source: str = ""
     line: int = 0

@@ -264,6 +264,15 @@ def item(base: Any, index: Any) -> Any:
     raise TypeMismatchError(f"cannot index {type_name(base)} with {type_name(index)}")
 
 
+def item_or_none(base: Any, index: Any) -> Any:
+    """Return what `item` does, and None where it fails."""
+    if is_map(base) and index.__class__ is str:
+        return base.get(index)
+    if is_list(base) and index.__class__ is int:
+        return base[index] if -len(base) <= index < len(base) else None
+    return None
+
+
 def _unsupported(operator: str, left: Any, right: Any) -> TypeMismatchError:
     return TypeMismatchError(
         f"{operator}: unsupported types {type_name(left)} and {type_name(right)}"

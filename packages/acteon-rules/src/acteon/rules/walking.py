@@ -9,8 +9,10 @@ from acteon.rules.expression import (
     Binary,
     Call,
     Conditional,
+    Exists,
     Expression,
     Field,
+    Foreign,
     Index,
     ListOf,
     Literal,
@@ -34,8 +36,12 @@ def parts(expression: Expression) -> Iterator[Expression]:
 
 def _children(expression: Expression) -> Sequence[Expression]:
     match expression:
-        case Literal() | Name() | StateGet() | StateCounter() | StateTimeSince():
+        case StateGet(id) | StateCounter(id) | StateTimeSince(id):
+            return () if isinstance(id, str) else (id,)
+        case Literal() | Name() | Foreign():
             return ()
+        case Exists(operand):
+            return (operand,)
         case Field(base, _):
             return (base,)
         case Index(base, index):
