@@ -1,20 +1,18 @@
-"""Compiled expressions against an evaluator that walks the tree, without any short cut."""
+"""Compiled expressions against the evaluator that walks the tree, without any short cut."""
 
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acteon.core import Action
-from acteon.rules import EvaluationError
-from acteon.rules import values as v
-from acteon.rules.builtins import ARITIES, FUNCTIONS, check_call
+from acteon.rules import Context, EvaluationError, StateNotReadError, StateRead
+from acteon.rules.builtins import ARITIES
 from acteon.rules.compiler import Compiler
-from acteon.rules.context import Context
-from acteon.rules.errors import TypeMismatchError, UndefinedVariableError
 from acteon.rules.expression import (
     All,
     AnyOf,
@@ -22,6 +20,7 @@ from acteon.rules.expression import (
     BinaryOperator,
     Call,
     Conditional,
+    Exists,
     Expression,
     Field,
     Index,
@@ -35,7 +34,7 @@ from acteon.rules.expression import (
     Unary,
     UnaryOperator,
 )
-from acteon.rules.regex import compile_regex
+from acteon.rules.walker import Walker
 
 ENVIRONMENT = {"region": "eu"}
 ACTION = Action(
@@ -49,94 +48,13 @@ ACTION = Action(
     payload={"n": 5, "s": "a", "l": [1, "a", None], "m": {"a": 1.5}, "big": 2**70},
 )
 NOW = datetime(2025, 1, 1, 12, 30, tzinfo=UTC)
-SECONDS = int(NOW.timestamp())
-
-
-def walked(expression: Expression) -> Any:
-    """Return the value of `expression`."""
-    match expression:
-        case Literal(value):
-            return value
-        case ListOf(items):
-            return [walked(item) for item in items]
-        case MapOf(entries):
-            return {name: walked(value) for name, value in entries}
-        case Name("action"):
-            return ACTION.as_json()
-        case Name("env" | "environment"):
-            return ENVIRONMENT
-        case Name("now"):
-            return SECONDS
-        case Name("time"):
-            return {
-                "hour": 12,
-                "minute": 30,
-                "second": 0,
-                "day": 1,
-                "month": 1,
-                "year": 2025,
-                "weekday": "Wednesday",
-                "weekday_num": 3,
-                "timestamp": SECONDS,
-            }
-        case Name(name):
-            if name in ENVIRONMENT:
-                return ENVIRONMENT[name]
-            raise UndefinedVariableError(name)
-        case Field(base, name):
-            return v.member(walked(base), name)
-        case Index(base, index):
-            return v.item(walked(base), walked(index))
-        case Unary(operator, operand):
-            value = walked(operand)
-            return not value if operator is UnaryOperator.NOT else v.negate(value)
-        case Binary(BinaryOperator.AND, left, right):
-            return bool(walked(left)) and bool(walked(right))
-        case Binary(BinaryOperator.OR, left, right):
-            return bool(walked(left)) or bool(walked(right))
-        case Binary(operator, left, right):
-            return applied(operator, walked(left), walked(right))
-        case Conditional(condition, then, otherwise):
-            return walked(then if walked(condition) else otherwise)
-        case Call(function, arguments):
-            given_values = [walked(argument) for argument in arguments]
-            check_call(function, len(arguments))
-            return SECONDS if function == "now" else FUNCTIONS[function](*given_values)
-        case All(items):
-            return all(walked(item) for item in items)
-        case AnyOf(items):
-            return any(walked(item) for item in items)
-        case StateGet() | StateCounter() | StateTimeSince():
-            raise AssertionError("none are made here")
-        case _:
-            assert_never(expression)
-
-
-def applied(operator: BinaryOperator, left: Any, right: Any) -> Any:
-    if operator is BinaryOperator.MATCHES:
-        if isinstance(left, str) and isinstance(right, str):
-            return compile_regex(right)(left)
-        kinds = f"{v.type_name(left)} and {v.type_name(right)}"
-        raise TypeMismatchError(f"matches: unsupported types {kinds}")
-    plain = {
-        BinaryOperator.ADD: v.add,
-        BinaryOperator.SUBTRACT: v.subtract,
-        BinaryOperator.MULTIPLY: v.multiply,
-        BinaryOperator.DIVIDE: v.divide,
-        BinaryOperator.MODULO: v.modulo,
-        BinaryOperator.EQUAL: v.equal,
-        BinaryOperator.LESS: v.less,
-        BinaryOperator.LESS_OR_EQUAL: v.less_or_equal,
-        BinaryOperator.GREATER: v.greater,
-        BinaryOperator.GREATER_OR_EQUAL: v.greater_or_equal,
-        BinaryOperator.CONTAINS: v.contains,
-        BinaryOperator.STARTS_WITH: v.starts_with,
-        BinaryOperator.ENDS_WITH: v.ends_with,
-        BinaryOperator.IN: v.is_in,
-    }
-    if operator is BinaryOperator.NOT_EQUAL:
-        return not v.equal(left, right)
-    return plain[operator](left, right)
+BERLIN = ZoneInfo("Europe/Berlin")
+STATE = {
+    StateRead("state", "a"): "2025-01-01T00:00:00Z",
+    StateRead("state", "1"): "x",
+    StateRead("counter", "a"): "7",
+    StateRead("counter", "1"): None,
+}
 
 
 LITERALS = st.one_of(
@@ -155,6 +73,9 @@ MEMBERS = st.sampled_from(
 )
 
 
+STATES = (StateGet, StateCounter, StateTimeSince)
+
+
 def compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     few = st.lists(inner, max_size=3).map(tuple)
     return st.one_of(
@@ -169,25 +90,44 @@ def compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         few.map(AnyOf),
         few.map(ListOf),
         st.lists(st.tuples(MEMBERS, inner), max_size=3).map(tuple).map(MapOf),
+        st.builds(Exists, inner),
+        st.builds(
+            Exists, st.builds(Field, st.builds(Field, st.just(Name("action")), MEMBERS), MEMBERS)
+        ),
+        *(st.builds(kind, inner | st.sampled_from(["a", "1"])) for kind in STATES),
     )
 
 
 EXPRESSIONS = st.recursive(LEAVES, compound, max_leaves=12)
 
 
-@settings(max_examples=500)
+@settings(max_examples=700)
 @given(EXPRESSIONS)
 def test_compiling_changes_no_result_and_no_error(expression: Expression) -> None:
-    context = Context(ACTION, ACTION.payload, NOW, {}, ())
-    evaluate = Compiler(ENVIRONMENT).compile(expression)
-    assert same(outcome(lambda: evaluate(context)), outcome(lambda: walked(expression)))
+    evaluate = Compiler(ENVIRONMENT, BERLIN).compile(expression)
+    walker = Walker(context(), ENVIRONMENT, BERLIN)
+    compiled = outcome(lambda: evaluate(context()))
+    assert same(compiled, outcome(lambda: walker.evaluate(expression)))
+
+
+@settings(max_examples=300)
+@given(EXPRESSIONS)
+def test_the_truth_of_a_condition_is_that_of_its_value(expression: Expression) -> None:
+    walker, other = (Walker(context(), ENVIRONMENT, BERLIN) for _ in range(2))
+    decided = outcome(lambda: walker.decide(expression))
+    assert same(decided, outcome(lambda: bool(other.evaluate(expression))))
+    assert walker.clause is not None
+
+
+def context() -> Context:
+    return Context(ACTION, ACTION.payload, NOW, STATE, ())
 
 
 def outcome(evaluate: Callable[[], Any]) -> Any:
     """Return the value, or the class and the text of the error."""
     try:
         return evaluate()
-    except EvaluationError as error:
+    except (EvaluationError, StateNotReadError) as error:
         return type(error), str(error)
 
 

@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from acteon.core import Action
 from acteon.rules import (
@@ -312,86 +310,6 @@ def test_equal_names_and_unreachable_rules_are_told() -> None:
         ("a", "another rule has the same name; only the first can be switched"),
         ("a", "never asked"),
     ]
-
-
-def tenant_is_in(values: list[str | None]) -> Expression:
-    items = tuple(Literal(value) for value in values)
-    return Binary(BinaryOperator.IN, parse_field_path("action.tenant"), ListOf(items))
-
-
-def all_of(items: list[Expression]) -> Expression:
-    return All(tuple(items))
-
-
-def rule_that_may_continue(condition: Expression, effect: Effect, wanted: bool) -> Rule:
-    may = not isinstance(effect, Allow | Deny | Suppress)
-    return rule("r", effect, condition, continues=wanted and may)
-
-
-VALUES = st.sampled_from(["a", "b", "c"])
-CONDITIONS = st.recursive(
-    st.builds(
-        is_equal,
-        st.sampled_from(
-            [
-                "action.action_type",
-                "action.provider",
-                "action.namespace",
-                "action.tenant",
-                "action.payload.n",
-                "action.payload.missing.n",
-            ]
-        ),
-        VALUES | st.just(5),
-    )
-    | st.lists(VALUES | st.none()).map(tenant_is_in)
-    | st.sampled_from([ALWAYS, NEVER, BROKEN]),
-    lambda inner: (
-        st.lists(inner, max_size=3).map(all_of)
-        | st.builds(Binary, st.sampled_from([BinaryOperator.AND, BinaryOperator.OR]), inner, inner)
-        | st.builds(Unary, st.just(UnaryOperator.NOT), inner)
-    ),
-    max_leaves=6,
-)
-EFFECTS = st.sampled_from([Allow(), Deny(), Suppress(), Deduplicate(), Modify(changes={"n": "a"})])
-
-
-@given(
-    rules=st.lists(
-        st.builds(
-            rule_that_may_continue,
-            CONDITIONS,
-            EFFECTS,
-            st.booleans(),
-        ),
-        max_size=6,
-    ),
-    names=st.tuples(VALUES, VALUES, VALUES, VALUES),
-    on_error=st.sampled_from(OnRuleError),
-)
-def test_leaving_out_rules_that_cannot_match_changes_nothing(
-    rules: list[Rule], names: tuple[str, str, str, str], on_error: OnRuleError
-) -> None:
-    kind, provider, namespace, tenant = names
-    asked = action(action_type=kind, provider=provider, namespace=namespace, tenant=tenant)
-    # A disjunction is never looked into when rules are left out, so none is.
-    unindexed = [
-        Rule(
-            name=r.name,
-            effect=r.effect,
-            continues=r.continues,
-            condition=Binary(BinaryOperator.OR, NEVER, r.condition),
-        )
-        for r in rules
-    ]
-
-    def outcome(these: list[Rule]) -> Decision | str:
-        try:
-            return RuleSet.compile(these, on_error=on_error).decide(asked, now=NOW)
-        except EvaluationError as error:
-            return str(error)
-
-    assert outcome(rules) == outcome(unindexed)
 
 
 class Payload(dict[str, object]):

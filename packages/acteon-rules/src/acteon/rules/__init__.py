@@ -11,6 +11,7 @@ from acteon.rules.decision import (
     WantedQuota,
     WantedRoute,
 )
+from acteon.rules.described import describe
 from acteon.rules.engine import RuleSet
 from acteon.rules.errors import (
     ConditionError,
@@ -24,6 +25,14 @@ from acteon.rules.errors import (
     TypeMismatchError,
     UndefinedFunctionError,
     UndefinedVariableError,
+)
+from acteon.rules.explain import (
+    Explanation,
+    RuleExplanation,
+    RuleResult,
+    Seen,
+    decision_json,
+    explain,
 )
 from acteon.rules.frontend import (
     ConditionLanguage,
@@ -58,6 +67,7 @@ __all__ = [
     "Deny",
     "Effect",
     "EvaluationError",
+    "Explanation",
     "InvalidRegexError",
     "MatchedRule",
     "Modify",
@@ -69,9 +79,12 @@ __all__ = [
     "Reroute",
     "Rule",
     "RuleError",
+    "RuleExplanation",
     "RuleFrontend",
     "RuleParseError",
+    "RuleResult",
     "RuleSet",
+    "Seen",
     "StateAccessError",
     "StateNotReadError",
     "StateRead",
@@ -88,6 +101,9 @@ __all__ = [
     "cached_regex",
     "compile_regex",
     "compile_template",
+    "decision_json",
+    "describe",
+    "explain",
     "merge_patch",
     "parse_field_path",
 ]

@@ -35,7 +35,7 @@ def _matches(text: Any, pattern: Any) -> bool:
     )
 
 
-_OPERATIONS: Final[Mapping[BinaryOperator, Callable[[Any, Any], Any]]] = {
+OPERATIONS: Final[Mapping[BinaryOperator, Callable[[Any, Any], Any]]] = {
     BinaryOperator.ADD: values.add,
     BinaryOperator.SUBTRACT: values.subtract,
     BinaryOperator.MULTIPLY: values.multiply,
@@ -177,7 +177,7 @@ def operation(left: Evaluate, operator: BinaryOperator, right: Evaluate) -> Eval
         fast = _with_constant(left, operator, right.value)
         if fast is not None:
             return fast
-    apply = _OPERATIONS[operator]
+    apply = OPERATIONS[operator]
     return folded(lambda context: apply(left(context), right(context)), (left, right))
 
 
@@ -219,14 +219,14 @@ def _in_texts(left: Evaluate, items: list[Any]) -> Evaluate | None:
 
     def in_texts(context: Context) -> bool:
         text = left(context)
-        return text.__class__ is str and text in texts
+        return text in texts if text.__class__ is str else values.is_in(text, items)
 
     return in_texts
 
 
 def chain(first: Evaluate, rest: Iterable[tuple[BinaryOperator, Evaluate]]) -> Evaluate:
     """Compile `first` and what is applied to it, step by step."""
-    steps = tuple((_OPERATIONS[operator], right) for operator, right in rest)
+    steps = tuple((OPERATIONS[operator], right) for operator, right in rest)
 
     def evaluate(context: Context) -> Any:
         value = first(context)

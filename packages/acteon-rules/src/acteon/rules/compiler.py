@@ -44,6 +44,7 @@ from acteon.rules.errors import (
     UndefinedVariableError,
 )
 from acteon.rules.expression import (
+    LOGICAL,
     All,
     AnyOf,
     Binary,
@@ -65,9 +66,9 @@ from acteon.rules.expression import (
     Unary,
 )
 from acteon.rules.stored import read_counter, read_seconds_since, read_text
+from acteon.rules.walking import operands
 
 MAX_NESTING: Final = 128
-_LOGICAL: Final = (BinaryOperator.AND, BinaryOperator.OR)
 
 
 @frozen
@@ -105,9 +106,9 @@ class Compiler:
                 return self._path(expression, depth)
             case Index(base, index):
                 return self._index(base, index, depth)
-            case Binary(operator) if operator in _LOGICAL:
+            case Binary(operator) if operator in LOGICAL:
                 return self._decided_by(
-                    operator is BinaryOperator.OR, _operands(expression, operator), depth
+                    operator is BinaryOperator.OR, operands(expression, operator), depth
                 )
             case Binary():
                 return self._binary(expression, depth)
@@ -221,7 +222,7 @@ class Compiler:
     def _binary(self, expression: Expression, depth: int) -> Evaluate:
         """Compile a chain of operators that nests to the left: `a + b - c`."""
         steps: list[tuple[BinaryOperator, Expression]] = []
-        while isinstance(expression, Binary) and expression.operator not in _LOGICAL:
+        while isinstance(expression, Binary) and expression.operator not in LOGICAL:
             steps.append((expression.operator, expression.right))
             expression = expression.left
         match expression, steps:
@@ -270,16 +271,3 @@ class Compiler:
         if isinstance(condition, Constant):
             return then if condition.value else otherwise
         return lambda context: then(context) if condition(context) else otherwise(context)
-
-
-def _operands(expression: Expression, operator: BinaryOperator) -> list[Expression]:
-    """Return what a tree of one logical operator joins, from left to right."""
-    operands: list[Expression] = []
-    pending = [expression]
-    while pending:
-        current = pending.pop()
-        if isinstance(current, Binary) and current.operator is operator:
-            pending += (current.right, current.left)
-        else:
-            operands.append(current)
-    return operands

@@ -100,12 +100,14 @@ class RuleSet:
         reads: The state entries that enabled rules read.
         warnings: What is odd about the rules.
         environment: The variables that conditions can see.
+        on_error: What follows when a rule that does not say so itself cannot be evaluated.
     """
 
     rules: tuple[Rule, ...]
     reads: tuple[StateRead, ...]
     warnings: tuple[Problem, ...]
     environment: Mapping[str, str]
+    on_error: OnRuleError
     _compiled: tuple[_CompiledRule, ...] = field(alias="compiled", repr=False)
     _index: RuleIndex = field(alias="index", repr=False)
     _versions: list[str] = field(factory=list[str], init=False, repr=False)
@@ -150,6 +152,7 @@ class RuleSet:
             reads=_reads(ordered),
             warnings=tuple(warnings),
             environment=variables,
+            on_error=on_error,
             compiled=tuple(compiled),
             index=_index(ordered, compiled),
         )
@@ -168,9 +171,15 @@ class RuleSet:
             reads=_reads(rules),
             warnings=self.warnings,
             environment=self.environment,
+            on_error=self.on_error,
             compiled=self._compiled,
             index=_index(rules, self._compiled),
         )
+
+    @property
+    def all_reads(self) -> tuple[StateRead, ...]:
+        """The state entries that any rule reads, whether it is enabled or not."""
+        return _reads(evolve(rule, enabled=True) for rule in self.rules)
 
     @property
     def version(self) -> str:

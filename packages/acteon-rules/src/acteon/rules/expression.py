@@ -4,6 +4,7 @@ Values are those of JSON: None, bool, int (64 bits, signed), float, str, list, d
 """
 
 from enum import Enum
+from typing import Final
 
 from attrs import frozen
 
@@ -40,6 +41,9 @@ class BinaryOperator(Enum):
     ENDS_WITH = "ends_with"
     MATCHES = "matches"
     IN = "in"
+
+
+LOGICAL: Final = (BinaryOperator.AND, BinaryOperator.OR)
 
 
 @frozen

@@ -29,6 +29,8 @@ _TYPE_NAMES: Final = {
     dict: "map",
 }
 _COMPARABLE: Final = (int, float)
+_ALONE: Final = (str, bool)
+"""What equals nothing of another type."""
 
 
 def type_name(value: Any) -> str:
@@ -68,8 +70,11 @@ def equal(left: Any, right: Any) -> bool:
     """
     kind = left.__class__
     other = right.__class__
-    if kind is str or other is str or kind is bool or other is bool:
-        return bool(kind is other and left == right)
+    if kind is other and (kind is str or kind is bool):
+        return bool(left == right)
+    if isinstance(left, _ALONE) or isinstance(right, _ALONE):
+        # A program's payload may hold texts of a class of its own, such as members of a StrEnum.
+        return isinstance(left, str) and isinstance(right, str) and left == right
     if kind in _COMPARABLE and other in _COMPARABLE:
         left, right = from_json(left), from_json(right)
         if left.__class__ is int and right.__class__ is int:

@@ -7,6 +7,7 @@ from acteon.rules.expression import (
     All,
     AnyOf,
     Binary,
+    BinaryOperator,
     Call,
     Conditional,
     Exists,
@@ -32,6 +33,19 @@ def parts(expression: Expression) -> Iterator[Expression]:
         current = pending.pop()
         yield current
         pending.extend(reversed(_children(current)))
+
+
+def operands(expression: Expression, operator: BinaryOperator) -> list[Expression]:
+    """Return what a tree of one logical operator joins, from left to right."""
+    found: list[Expression] = []
+    pending = [expression]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, Binary) and current.operator is operator:
+            pending += (current.right, current.left)
+        else:
+            found.append(current)
+    return found
 
 
 def _children(expression: Expression) -> Sequence[Expression]:
