@@ -103,6 +103,7 @@ class Kind(StrEnum):
     """Texts of a class of their own."""
 
     A = "a"
+    SEVEN = "kind-7"
 
 
 SIMPLE = (
@@ -112,10 +113,8 @@ SIMPLE = (
     BROKEN,
 )
 # The same fields are compared again and again, so that there are groups.
-ALIKE = st.builds(
-    lambda first, kind: all_of([*first, is_equal(KIND, kind)]),
-    st.lists(st.sampled_from(SIMPLE), max_size=1),
-    VALUES,
+ALIKE = st.tuples(st.lists(st.sampled_from(SIMPLE), max_size=1), VALUES).map(
+    lambda drawn: all_of([*drawn[0], is_equal(KIND, drawn[1])])
 )
 CONDITIONS = ALIKE | st.recursive(
     st.builds(is_equal, PATHS, VALUES | st.sampled_from([5, True, None]))
@@ -260,6 +259,7 @@ def test_only_rules_that_are_possible_are_asked() -> None:
         return list(index.possible(about, about.payload))
 
     assert possible(payload={"kind": "kind-7"}, tenant="b", action_type="x") == [7, 57, 79]
+    assert 7 in possible(payload={"kind": Kind.SEVEN})
     assert possible(payload={"kind": 7}, tenant="b", action_type="none") == [79]
     assert possible(payload={}, metadata={"team": "all"}) == [75, 76, 77, 78, 79]
     assert possible(payload=[]) == list(range(80))  # All that look at the payload fail.

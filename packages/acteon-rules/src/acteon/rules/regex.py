@@ -6,10 +6,8 @@ than authors of patterns mean is refused: set operations and nested classes in b
 escapes, `\C` and `\Q`. There are no look-around, no back-references, no `(?x)`, no repetitions
 above 1000, and no quantifiers after quantifiers.
 
-Linear still means that every byte of a text may cost as much as the pattern is large, repetitions
-written out: `\w{1,255}@` takes 255 steps a byte. As matching cannot be interrupted, texts longer
-than a tenth of a second's work are refused. That is some 250 kB for `^\w+@\w+$`, 3 kB for
-`\w{1,255}@`, and 700 bytes for `\w{0,1000}Z`.
+How long a match may take, and what texts are refused for that, is `acteon.rules.searching`'s
+business.
 """
 
 import re
@@ -19,12 +17,16 @@ from typing import Any, Final
 
 import re2  # pyright: ignore[reportMissingTypeStubs]
 
-from acteon.rules.errors import EvaluationError, InvalidRegexError
+from acteon.rules.errors import InvalidRegexError
+from acteon.rules.searching import Search
 
 _re2: Any = re2
 _MAX_MEMORY: Final = 32 * 1_048_576
-_MAX_STEPS: Final = 3_000_000
-"""Instructions times bytes of one match: about 100 ms at the 30 ns of the slowest patterns."""
+_MAX_MEMORY_OF_DATA: Final = _MAX_MEMORY // 128
+"""For patterns that come with actions: compiling a larger one would take too long."""
+
+MAX_PATTERN: Final = 65_536
+"""The longest pattern, in characters."""
 
 _ONE_OF: Final = "([ab])"
 """Any class, for counting; the group keeps RE2 from joining what are different classes."""
@@ -72,41 +74,45 @@ _REFUSED_ESCAPES: Final = {
 def compile_regex(pattern: str) -> Callable[[str], bool]:
     """Return a function that tells whether `pattern` matches somewhere in a text.
 
-    It raises an `EvaluationError` for a text that is too long for this pattern.
+    It raises an `EvaluationError` for a text that would take too long.
 
     Raises:
         InvalidRegexError: `pattern` is no regular expression.
     """
+    return _search(pattern, _MAX_MEMORY)
+
+
+@lru_cache(maxsize=128)
+def cached_regex(pattern: str) -> Callable[[str], bool]:
+    """Return what `compile_regex` does, for a pattern that comes from data.
+
+    It must be smaller, so that compiling it takes no longer than a match may, and the last ones
+    used are kept.
+
+    Raises:
+        InvalidRegexError: `pattern` is no regular expression, or too large.
+    """
+    return _search(pattern, _MAX_MEMORY_OF_DATA)
+
+
+def _search(pattern: str, max_memory: int) -> Callable[[str], bool]:
+    if len(pattern) > MAX_PATTERN:
+        raise InvalidRegexError(f"the pattern is too long: at most {MAX_PATTERN} characters")
     translated, outline = _translate(pattern)
     try:
-        search: Callable[[str], Any] = _compile(translated, _MAX_MEMORY, never_capture=True).search
+        program = _compile(translated, max_memory, never_capture=True)
+        # It has a program for the way back, too, and would make that when it is first needed.
+        _ = program.reverseprogramsize
+        search: Callable[[bytes, int], Any] = program.search
         # A class has three instructions in the outline, and one or more in the program.
-        size: int = _compile(outline, 3 * _MAX_MEMORY, never_capture=False).programsize
+        size: int = _compile(outline, 3 * max_memory, never_capture=False).programsize
     except _re2.error as error:
         reason: object = error.args[0] if error.args else "not understood"
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise InvalidRegexError(text) from None
     except UnicodeEncodeError:
         raise InvalidRegexError("the pattern is no valid Unicode") from None
-    max_bytes = _MAX_STEPS // size
-
-    def matches(text: str) -> bool:
-        try:
-            length = len(text) if text.isascii() else len(text.encode())
-            if length > max_bytes:
-                raise EvaluationError(
-                    f"matches: this pattern takes texts of at most {max_bytes} bytes, "
-                    f"and this one has {length}"
-                )
-            return search(text) is not None
-        except UnicodeEncodeError:
-            raise EvaluationError("matches: the text is no valid Unicode") from None
-
-    return matches
-
-
-cached_regex = lru_cache(maxsize=128)(compile_regex)
-"""`compile_regex` for patterns that come from data: the last ones used are kept."""
+    return Search(search, size).found_in
 
 
 def _compile(pattern: str, max_memory: int, *, never_capture: bool) -> Any:

@@ -6,9 +6,11 @@ Python's: null, false, zero, and empty texts, lists and maps are false, all else
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
+
+from attrs import define
 
 from acteon.rules.errors import EvaluationError, TypeMismatchError
 from acteon.rules.kinds import is_list, is_map
@@ -18,6 +20,8 @@ INT_MAX: Final = 2**63 - 1
 FLOAT_TOLERANCE: Final = 2.220446049250313e-16
 MAX_TEXT: Final = 1_048_576
 """The longest text that an expression may put together, in characters."""
+MAX_ITEMS: Final = 10_000
+"""So many items of lists and maps, nested ones included, one operation looks at."""
 
 _TYPE_NAMES: Final = {
     type(None): "null",
@@ -62,7 +66,7 @@ def is_number(value: Any) -> bool:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Return whether two values are equal; never fails.
+    """Return whether two values are equal; fails only for very many items.
 
     Numbers are compared by value, with floats within the tolerance, wherever they stand; an
     infinite one equals nothing. Maps and lists are compared by content. Values of different types
@@ -72,6 +76,8 @@ def equal(left: Any, right: Any) -> bool:
     other = right.__class__
     if kind is other and (kind is str or kind is bool):
         return bool(left == right)
+    if kind is other and kind is int and INT_MIN <= left <= INT_MAX and INT_MIN <= right <= INT_MAX:
+        return bool(left == right)
     if isinstance(left, _ALONE) or isinstance(right, _ALONE):
         # A program's payload may hold texts of a class of its own, such as members of a StrEnum.
         return isinstance(left, str) and isinstance(right, str) and left == right
@@ -80,21 +86,57 @@ def equal(left: Any, right: Any) -> bool:
         if left.__class__ is int and right.__class__ is int:
             return bool(left == right)
         return abs(float(left) - float(right)) < FLOAT_TOLERANCE
-    if is_list(left) and is_list(right):
-        return _equal_lists(left, right)
-    if is_map(left) and is_map(right):
-        return _equal_maps(left, right)
+    if (is_list(left) and is_list(right)) or (is_map(left) and is_map(right)):
+        return len(left) == len(right) and _same(left, right, Allowance())
     return left is None and right is None
 
 
-def _equal_lists(left: list[Any], right: list[Any]) -> bool:
-    return len(left) == len(right) and all(map(equal, left, right))
+@define(eq=False)
+class Allowance:
+    """How many items one operation may still look at: so many take some milliseconds."""
+
+    left: int = MAX_ITEMS
+
+    def take(self, count: int) -> None:
+        """Look at `count` items.
+
+        Raises:
+            EvaluationError: These are too many.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise EvaluationError("a list or map holds too many items to look at them all")
 
 
-def _equal_maps(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
-    return len(left) == len(right) and all(
-        name in right and equal(value, right[name]) for name, value in left.items()
-    )
+def _same(left: Any, right: Any, allowance: Allowance) -> bool:
+    """Return whether two values are equal, with all that they hold."""
+    if is_list(left) and is_list(right):
+        if len(left) != len(right):
+            return False
+        allowance.take(len(left))
+        for item, other in zip(left, right, strict=True):  # noqa: SIM110 - a generator is slower
+            if not _same(item, other, allowance):
+                return False
+        return True
+    if is_map(left) and is_map(right):
+        if len(left) != len(right):
+            return False
+        allowance.take(len(left))
+        for name, value in left.items():
+            if name not in right or not _same(value, right[name], allowance):
+                return False
+        return True
+    return equal(left, right)
+
+
+def _is_among(value: Any, items: list[Any]) -> bool:
+    """Return whether one of `items` is equal to `value`."""
+    if value.__class__ is str:
+        Allowance(20 * MAX_ITEMS).take(len(items))  # These are compared much faster.
+        return value in items
+    allowance = Allowance()
+    allowance.take(len(items))
+    return any(_same(item, value, allowance) for item in items)
 
 
 def add(left: Any, right: Any) -> Any:
@@ -218,7 +260,7 @@ def contains(left: Any, right: Any) -> bool:
     if left.__class__ is str and right.__class__ is str:
         return right in left
     if is_list(left):
-        return any(equal(item, right) for item in left)
+        return _is_among(right, left)
     raise _unsupported("contains", left, right)
 
 
@@ -239,7 +281,7 @@ def ends_with(left: Any, right: Any) -> bool:
 def is_in(left: Any, right: Any) -> bool:
     """Return whether `left` is an item of a list, a key of a map, or a part of a text."""
     if is_list(right):
-        return any(equal(left, item) for item in right)
+        return _is_among(left, right)
     if is_map(right):
         if left.__class__ is str:
             return left in right
@@ -315,10 +357,19 @@ def _float_text(value: float) -> str:
 
 
 def _json_text(value: Any) -> str:
+    _take_all(value, Allowance())
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"cannot be written as JSON: {error}") from None
+
+
+def _take_all(value: Any, allowance: Allowance) -> None:
+    if is_list(value) or is_map(value):
+        allowance.take(len(value))
+        for item in value.values() if is_map(value) else value:
+            if item.__class__ is list or item.__class__ is dict:
+                _take_all(item, allowance)
 
 
 _WRITERS: Final[dict[type, Callable[[Any], str]]] = {
