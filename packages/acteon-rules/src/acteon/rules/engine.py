@@ -1,7 +1,7 @@
 """Deciding about actions."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, assert_never
 
@@ -61,6 +61,7 @@ class _CompiledRule:
         condition: Tells whether it matches.
         computed: Gives the key of its effect, or its changes, if they depend on the action.
         needed: What the fields of an action must be for it to matter.
+        reads: The state entries that it reads, as far as they can be told beforehand.
         on_error: What follows when it cannot be evaluated.
         matched: What a decision says about it.
         alone: The decision if it is the one rule that matches; None if that depends on the action.
@@ -71,6 +72,7 @@ class _CompiledRule:
     condition: Evaluate
     computed: Evaluate | None
     needed: Mapping[Path, frozenset[str]]
+    reads: tuple[StateRead, ...]
     on_error: OnRuleError
     matched: MatchedRule
     alone: Decision | None
@@ -147,14 +149,15 @@ class RuleSet:
         warnings = find_problems(
             ordered, variables=variables, always=lambda number: _is_always_true(conditions[number])
         )
+        enabled = _enabled(ordered, compiled)
         return cls(
             rules=ordered,
-            reads=_reads(ordered),
+            reads=_reads(enabled),
             warnings=tuple(warnings),
             environment=variables,
             on_error=on_error,
             compiled=tuple(compiled),
-            index=_index(ordered, compiled),
+            index=_index(enabled),
         )
 
     def toggled(self, overrides: Mapping[str, bool]) -> "RuleSet":
@@ -166,20 +169,21 @@ class RuleSet:
         """
         pending = dict(overrides)
         rules = tuple(_switched(rule, pending.pop(rule.name, rule.enabled)) for rule in self.rules)
+        enabled = _enabled(rules, self._compiled)
         return RuleSet(
             rules=rules,
-            reads=_reads(rules),
+            reads=_reads(enabled),
             warnings=self.warnings,
             environment=self.environment,
             on_error=self.on_error,
             compiled=self._compiled,
-            index=_index(rules, self._compiled),
+            index=_index(enabled),
         )
 
     @property
     def all_reads(self) -> tuple[StateRead, ...]:
         """The state entries that any rule reads, whether it is enabled or not."""
-        return _reads(evolve(rule, enabled=True) for rule in self.rules)
+        return _reads(self._compiled)
 
     @property
     def version(self) -> str:
@@ -286,16 +290,15 @@ def _compile(
         condition=compiler.compile(rule.condition),
         computed=computed,
         needed=needed_values(rule.condition),
+        reads=tuple([read for each in expressions_of(rule) for read in _reads_of(each)]),
         on_error=OnRuleError.SKIP if rule.shadow else rule.on_error or on_error,
         matched=matched,
         alone=alone,
     )
 
 
-def _index(rules: Iterable[Rule], compiled: Sequence[_CompiledRule]) -> RuleIndex:
-    return RuleIndex.of(
-        {number: compiled[number].needed for number, rule in enumerate(rules) if rule.enabled}
-    )
+def _index(enabled: Iterable[_CompiledRule]) -> RuleIndex:
+    return RuleIndex.of({each.number: each.needed for each in enabled})
 
 
 def _is_always_true(condition: Evaluate) -> bool:
@@ -306,23 +309,26 @@ def _switched(rule: Rule, enabled: bool) -> Rule:
     return rule if rule.enabled is enabled else evolve(rule, enabled=enabled)
 
 
-def _reads(rules: Iterable[Rule]) -> tuple[StateRead, ...]:
-    """Return what enabled rules read, each entry once, in the order of the rules."""
-    found: dict[StateRead, None] = {}
-    for rule in rules:
-        if rule.enabled:
-            for expression in expressions_of(rule):
-                for part in parts(expression):
-                    match part:
-                        case StateGet(str() as id) | StateTimeSince(str() as id):
-                            found[StateRead(STATE, id)] = None
-                        case StateCounter(str() as id):
-                            found[StateRead(COUNTER, id)] = None
-                        case Foreign(program):
-                            found.update(dict.fromkeys(program.reads))
-                        case _:
-                            pass
-    return tuple(found)
+def _reads(compiled: Iterable[_CompiledRule]) -> tuple[StateRead, ...]:
+    """Return what rules read, each entry once, in the order of the rules."""
+    return tuple(dict.fromkeys(read for each in compiled for read in each.reads))
+
+
+def _enabled(rules: Iterable[Rule], compiled: Iterable[_CompiledRule]) -> list[_CompiledRule]:
+    return [each for rule, each in zip(rules, compiled, strict=True) if rule.enabled]
+
+
+def _reads_of(expression: Expression) -> Iterator[StateRead]:
+    for part in parts(expression):
+        match part:
+            case StateGet(str() as id) | StateTimeSince(str() as id):
+                yield StateRead(STATE, id)
+            case StateCounter(str() as id):
+                yield StateRead(COUNTER, id)
+            case Foreign(program):
+                yield from program.reads
+            case _:
+                pass
 
 
 def _apply(asked: _CompiledRule, context: Context, gathered: _Gathered) -> None:

@@ -23,6 +23,7 @@ from acteon.rules.rule import Deduplicate, Modify, Reroute, Rule, Throttle
 from acteon.rules.walking import parts
 
 _KNOWN_NAMES: Final = frozenset({"action", "env", "environment", "now", "time"})
+_FAILS: Final = "fails when it is evaluated"
 _ORDERINGS: Final = frozenset(
     {
         BinaryOperator.LESS,
@@ -66,46 +67,48 @@ def find_problems(
     ended_by: Rule | None = None
     for number, rule in enumerate(rules):
         if rule.name in names:
-            yield _problem(rule, "another rule has the same name; only the first can be switched")
+            message = "another rule has the same name; only the first can be switched"
+            yield _problem(rule, "duplicate-name", message)
         names.add(rule.name)
         if ended_by is not None and rule.enabled:
-            yield _problem(rule, f"never asked: rule {ended_by.name!r} before it matches always")
+            message = f"never asked: rule {ended_by.name!r} before it matches always"
+            yield _problem(rule, "unreachable-rule", message)
         elif rule.enabled and always(number) and not rule.continues:
             ended_by = rule
         for expression in expressions_of(rule):
-            for message in _oddities(expression, variables):
-                yield _problem(rule, message)
+            for code, message in _oddities(expression, variables):
+                yield _problem(rule, code, message)
 
 
-def _problem(rule: Rule, message: str) -> Problem:
-    return Problem(message=message, file=rule.source, rule=rule.name, line=rule.line)
+def _problem(rule: Rule, code: str, message: str) -> Problem:
+    return Problem(message=message, file=rule.source, rule=rule.name, line=rule.line, code=code)
 
 
-def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[str]:
+def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[tuple[str, str]]:
     for part in parts(expression):
         match part:
             case Name(name) if name not in _KNOWN_NAMES and name not in variables:
                 hint = _meant(name, variables)
-                yield f"fails when it is evaluated: undefined variable: {name}{hint}"
+                yield "undefined-variable", f"{_FAILS}: undefined variable: {name}{hint}"
             case Field(Name("action"), name) if name not in ACTION_MEMBERS:
                 hint = _close(name, ACTION_MEMBERS)
-                yield f"action has no member {name!r}, so it is always null{hint}"
+                yield "unknown-field", f"action has no member {name!r}, so it is always null{hint}"
             case Field(Name("time"), name) if name not in TIME_MEMBERS:
                 hint = _close(name, TIME_MEMBERS)
-                yield f"time has no member {name!r}, so it is always null{hint}"
+                yield "unknown-field", f"time has no member {name!r}, so it is always null{hint}"
             case Call(function, arguments):
                 try:
                     check_call(function, len(arguments))
                 except EvaluationError as error:
-                    yield f"fails when it is evaluated: {error}"
+                    yield "bad-call", f"{_FAILS}: {error}"
             case Binary(BinaryOperator.MATCHES, _, Literal(str() as pattern)):
                 try:
                     compile_regex(pattern)
                 except InvalidRegexError as error:
-                    yield f"fails when it is evaluated: {error}"
+                    yield "bad-pattern", f"{_FAILS}: {error}"
             case Binary(operator, left, right) if operator in _ORDERINGS:
                 if _has_no_order(left) or _has_no_order(right):
-                    yield f"fails when it is evaluated: {operator.value} takes numbers or strings"
+                    yield "bad-comparison", f"{_FAILS}: {operator.value} takes numbers or strings"
             case _:
                 pass
 
