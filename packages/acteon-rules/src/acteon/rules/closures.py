@@ -1,6 +1,7 @@
 """What expressions are compiled to: one function for each kind, as cheap as it can be."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -8,13 +9,11 @@ from attrs import frozen
 
 from acteon.rules import values
 from acteon.rules.builtins import FUNCTIONS, check_call
-from acteon.rules.context import NO_CONTEXT, TIME_MEMBERS, Context, unix_seconds
+from acteon.rules.constants import with_constant
+from acteon.rules.context import NO_CONTEXT, TIME_MEMBERS, Context, Evaluate, unix_seconds
 from acteon.rules.errors import EvaluationError, InvalidRegexError, TypeMismatchError
 from acteon.rules.expression import BinaryOperator, UnaryOperator
-from acteon.rules.kinds import is_list
-from acteon.rules.regex import cached_regex, compile_regex
-
-Evaluate = Callable[[Context], Any]
+from acteon.rules.regex import cached_regex
 
 
 @frozen
@@ -173,55 +172,13 @@ def unary(operator: UnaryOperator, operand: Evaluate) -> Evaluate:
 
 def operation(left: Evaluate, operator: BinaryOperator, right: Evaluate) -> Evaluate:
     """Return `left operator right`, in the cheapest way that gives the same."""
-    if isinstance(right, Constant) and not isinstance(left, Constant):
-        fast = _with_constant(left, operator, right.value)
-        if fast is not None:
-            return fast
     apply = OPERATIONS[operator]
+    if isinstance(right, Constant) and not isinstance(left, Constant):
+        with suppress(InvalidRegexError):  # It fails when it is asked for, after its left side.
+            fast = with_constant(left, operator, right.value, apply)
+            if fast is not None:
+                return fast
     return folded(lambda context: apply(left(context), right(context)), (left, right))
-
-
-def _with_constant(left: Evaluate, operator: BinaryOperator, right: Any) -> Evaluate | None:
-    match operator, right:
-        case BinaryOperator.EQUAL, str():
-            return lambda context: left(context) == right
-        case BinaryOperator.NOT_EQUAL, str():
-            return lambda context: left(context) != right
-        case BinaryOperator.EQUAL, None | bool():
-            return lambda context: left(context) is right
-        case BinaryOperator.NOT_EQUAL, None | bool():
-            return lambda context: left(context) is not right
-        case BinaryOperator.MATCHES, str():
-            return _matches_literal(left, right)
-        case BinaryOperator.IN, _ if is_list(right):
-            return _in_texts(left, right)
-        case _:
-            return None
-
-
-def _matches_literal(left: Evaluate, pattern: str) -> Evaluate | None:
-    try:
-        matches = compile_regex(pattern)
-    except InvalidRegexError:
-        return None  # it fails when it is asked for, after its left side
-
-    def match_literal(context: Context) -> bool:
-        text = left(context)
-        return matches(text) if text.__class__ is str else _matches(text, pattern)
-
-    return match_literal
-
-
-def _in_texts(left: Evaluate, items: list[Any]) -> Evaluate | None:
-    if not all(item.__class__ is str for item in items):
-        return None
-    texts = frozenset(items)
-
-    def in_texts(context: Context) -> bool:
-        text = left(context)
-        return text in texts if text.__class__ is str else values.is_in(text, items)
-
-    return in_texts
 
 
 def chain(first: Evaluate, rest: Iterable[tuple[BinaryOperator, Evaluate]]) -> Evaluate:

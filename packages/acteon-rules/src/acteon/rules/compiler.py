@@ -15,7 +15,6 @@ from attrs import field, frozen
 from acteon.rules import values
 from acteon.rules.closures import (
     Constant,
-    Evaluate,
     all_of,
     any_of,
     call,
@@ -36,6 +35,7 @@ from acteon.rules.closures import (
 from acteon.rules.context import (
     ACTION_MEMBERS,
     Context,
+    Evaluate,
     unix_seconds,
     whole_action,
 )

@@ -60,6 +60,10 @@ class Context:
             raise StateNotReadError(missing) from None
 
 
+Evaluate = Callable[[Context], Any]
+"""What an expression is compiled to."""
+
+
 def unix_seconds(context: Context) -> int:
     """Return the instant of the decision in whole seconds since 1970."""
     return int(context.now.timestamp() // 1)

@@ -8,9 +8,9 @@ from typing import Any, Final, assert_never
 from attrs import define, evolve, field, frozen
 
 from acteon.core import Action
-from acteon.rules.closures import Constant, Evaluate
+from acteon.rules.closures import Constant
 from acteon.rules.compiler import Compiler
-from acteon.rules.context import Context
+from acteon.rules.context import Context, Evaluate
 from acteon.rules.decision import (
     Decision,
     MatchedRule,
