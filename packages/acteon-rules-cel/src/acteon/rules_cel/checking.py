@@ -1,0 +1,269 @@
+"""What can be told about a condition before it is evaluated: mistakes, and what it looks at."""
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from acteon.rules import ConditionError, StateRead
+from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS
+from acteon.rules.expression import Binary, BinaryOperator, Expression, Field, Literal, Name
+from acteon.rules.expression import ListOf as ListExpression
+from acteon.rules_cel.functions import GLOBALS, METHODS
+from acteon.rules_cel.syntax import (
+    Call,
+    Chain,
+    Constant,
+    Has,
+    Identifier,
+    Item,
+    ListOf,
+    Logic,
+    Macro,
+    MapOf,
+    Node,
+    Place,
+    Select,
+    StateCall,
+    Unary,
+    children,
+)
+from acteon.rules_cel.values import TYPE_NAMES
+
+RULE_NAMES: Final = frozenset({"action", "env", "now", "time"})
+"""The variables of conditions; `state` stands before calls only."""
+_INDEXED: Final = frozenset({"action_type", "provider", "namespace", "tenant"})
+_KINDS: Final[Mapping[str, str]] = {"get": "state", "since": "state", "counter": "counter"}
+_MACROS: Final = ("all", "exists", "exists_one", "map", "filter")
+_ARITHMETIC: Final = frozenset("+-*/%")
+
+
+@frozen
+class Facts:
+    """What a condition is like.
+
+    Attributes:
+        reads: The state entries with literal keys.
+        requires: Comparisons that hold whenever it is true.
+        looks_at: The fields that it looks at, each once, in order.
+        loops: How deep its macros nest.
+        makes_lists: Whether `map` or `filter` is among them.
+        size: How many nodes it has.
+    """
+
+    reads: tuple[StateRead, ...]
+    requires: tuple[Expression, ...]
+    looks_at: tuple[Node, ...]
+    loops: int
+    makes_lists: bool
+    size: int
+
+
+def check(node: Node, names: Collection[str] = RULE_NAMES) -> None:
+    """Check that all names and functions exist.
+
+    Args:
+        node: The condition.
+        names: The variables that there are.
+
+    Raises:
+        ConditionError: One does not; the first.
+    """
+    for each, local in _walk(node, frozenset()):
+        match each:
+            case Identifier(name, place) if name not in names and name not in local:
+                if name not in TYPE_NAMES and dotted(each) is None and name != "google":
+                    raise ConditionError(_unknown_name(name, {*names, *local}), *place)
+            case Select(Identifier("action"), member, place) | Has(
+                Identifier("action"), member, place
+            ) if "action" not in local and names is RULE_NAMES:
+                _check_member("action", member, ACTION_MEMBERS, place)
+            case Select(Identifier("time"), member, place) if (
+                "time" not in local and names is RULE_NAMES
+            ):
+                _check_member("time", member, TIME_MEMBERS, place)
+            case Call(function, arguments, is_method, place):
+                _check_call(function, len(arguments), is_method, place)
+            case _:
+                pass
+
+
+def check_result(node: Node) -> None:
+    """Check that `node` may be true or false, as far as that can be told.
+
+    Raises:
+        ConditionError: It is something else.
+    """
+    kind = _kind(node)
+    if kind:
+        raise ConditionError(f"gives {kind}; a condition must be true or false", *node.place)
+
+
+def _kind(node: Node) -> str:
+    """Return what a condition gives that is never a bool; empty if it may be one."""
+    match node:
+        case Constant(value) if not isinstance(value, bool):
+            return "a constant"
+        case ListOf():
+            return "a list"
+        case MapOf():
+            return "a map"
+        case Unary("-"):
+            return "a number"
+        case Chain(steps=steps) if steps[-1][0] in _ARITHMETIC:
+            return "a number or a text"
+        case Macro(kind="map" | "filter"):
+            return "a list"
+        case Call("size" | "int" | "uint" | "double", _):
+            return "a number"
+        case Call("string" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "join", _):
+            return "a text"
+        case StateCall("counter"):
+            return "a number"
+        case StateCall("since"):
+            return "a duration"
+        case Identifier(name) if name in RULE_NAMES:
+            return "no bool"
+        case _:
+            return ""
+
+
+def _walk(node: Node, local: frozenset[str]) -> Iterator[tuple[Node, frozenset[str]]]:
+    """Yield all nodes from left to right, each with the variables of macros that it sees."""
+    pending: list[tuple[Node, frozenset[str]]] = [(node, local)]
+    while pending:
+        current, seen = pending.pop()
+        yield current, seen
+        if isinstance(current, Macro):
+            inner = seen | {current.variable}
+            parts = [part for part in (current.condition, current.result) if part is not None]
+            pending += [(part, inner) for part in reversed(parts)]
+            pending.append((current.target, seen))
+        else:
+            pending += [(part, seen) for part in reversed(children(current))]
+
+
+def dotted(node: Node) -> str | None:
+    """Return the name of a type that `node` is, as `google.protobuf.Timestamp` is one."""
+    parts: list[str] = []
+    while isinstance(node, Select):
+        parts.append(node.member)
+        node = node.operand
+    if not isinstance(node, Identifier):
+        return None
+    name = ".".join([node.name, *reversed(parts)])
+    return name if name in TYPE_NAMES else None
+
+
+def _unknown_name(name: str, names: Collection[str]) -> str:
+    known = {member: f"action.{member}" for member in ACTION_MEMBERS}
+    known |= {each: each for each in names}
+    close = difflib.get_close_matches(name, known, n=1)
+    if name == "state":
+        return 'state is asked with state.get("key"), state.counter("key") or state.since("key")'
+    there = ", ".join(sorted(names))
+    hint = f"did you mean `{known[close[0]]}`?" if close else f"there are {there} and state"
+    return f"unknown name `{name[:60]}`; {hint}"
+
+
+def _check_member(owner: str, member: str, known: Collection[str], place: Place) -> None:
+    if member not in known:
+        close = difflib.get_close_matches(member, known, n=1)
+        hint = f"did you mean `{owner}.{close[0]}`?" if close else f"there are {', '.join(known)}"
+        raise ConditionError(f"{owner} has no member `{member[:60]}`; {hint}", *place)
+
+
+def _check_call(function: str, count: int, is_method: bool, place: Place) -> None:
+    here, there = (METHODS, GLOBALS) if is_method else (GLOBALS, METHODS)
+    found = here.get(function)
+    if found is None:
+        if function in there or (not is_method and function in _MACROS):
+            shown = f"{function}(x)" if is_method else f"x.{function}(…)"
+            hint = f"; write {shown}"
+        else:
+            close = difflib.get_close_matches(function, [*here, *_MACROS, *there], n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+        raise ConditionError(f"unknown function `{function[:60]}`{hint}", *place)
+    counts = found[1]
+    if count not in counts:
+        own = count - is_method
+        wanted = " or ".join(str(each - is_method) for each in counts)
+        raise ConditionError(f"{function}() takes {wanted} argument(s), not {own}", *place)
+
+
+def facts_of(node: Node) -> Facts:
+    """Return what `node`, which was checked, is like."""
+    reads: dict[StateRead, None] = {}
+    fields: dict[Node, None] = {}
+    size = 0
+    makes_lists = False
+    inside: set[int] = set()
+    for each, local in _walk(node, frozenset()):
+        size += 1
+        match each:
+            case StateCall(function, Constant(str() as key)):
+                reads[StateRead(_KINDS[function], key)] = None
+                fields[each] = None
+            case Macro(kind="map" | "filter"):
+                makes_lists = True
+            case _:
+                pass
+        root = _root(each)
+        if root is not None and root not in local and id(each) not in inside:
+            fields[each] = None
+            part = each
+            while isinstance(part, Select | Item | Has):
+                part = part.operand
+                inside.add(id(part))
+    return Facts(
+        tuple(reads), tuple(_requires(node)), tuple(fields), _loops(node), makes_lists, size
+    )
+
+
+def _root(node: Node) -> str | None:
+    """Return the variable that `node`, a chain of members, begins with; None if it is no chain."""
+    if not isinstance(node, Select | Item | Has | Identifier):
+        return None
+    while not isinstance(node, Identifier):
+        if isinstance(node, Item):
+            if not isinstance(node.index, Constant):
+                return None
+            node = node.operand
+        elif isinstance(node, Select | Has):
+            node = node.operand
+        else:
+            return None
+    return node.name if node.name in RULE_NAMES else None
+
+
+def _loops(node: Node) -> int:
+    inner = max((_loops(part) for part in children(node)), default=0)
+    return inner + isinstance(node, Macro)
+
+
+def _requires(node: Node) -> Iterator[Expression]:
+    """Yield the comparisons of members of the action with texts that must hold.
+
+    Any operand of `&&` will do: if it is false, the errors of the others do not count.
+    """
+    operands = node.operands if isinstance(node, Logic) and not node.decisive else (node,)
+    for operand in operands:
+        match operand:
+            case Chain(Select(Identifier("action"), member), (("==", Constant(str() as text)),)) | (
+                Chain(Constant(str() as text), (("==", Select(Identifier("action"), member)),))
+            ) if member in _INDEXED:
+                yield Binary(BinaryOperator.EQUAL, _member(member), Literal(text))
+            case Chain(Select(Identifier("action"), member), (("in", ListOf(items)),)) if (
+                member in _INDEXED and all(isinstance(each, Constant) for each in items)
+            ):
+                texts = [each.value for each in items if isinstance(each, Constant)]
+                if all(isinstance(text, str) for text in texts):
+                    choices = ListExpression(tuple([Literal(text) for text in texts]))
+                    yield Binary(BinaryOperator.IN, _member(member), choices)
+            case _:
+                pass
+
+
+def _member(name: str) -> Expression:
+    return Field(Name("action"), name)
