@@ -102,6 +102,18 @@ rules:
     assert decision.quota == WantedQuota("r", "everything", 1, HOUR)
 
 
+def test_a_key_is_a_text_whatever_its_field_is() -> None:
+    text = """
+rules:
+  - name: r
+    condition: {all: []}
+    action: {type: deduplicate, key: "{{ action.payload.n }}"}
+"""
+    for start in ("", "version: 2\n"):
+        decision = decide(start + text, now=datetime.now(UTC), payload={"n": 7})
+        assert decision.claim == WantedClaim("r", "7", None)
+
+
 def test_files_that_compose_have_no_warnings() -> None:
     assert YamlRuleFrontend().parse(TOGETHER, strict=True).warnings == ()
 
@@ -132,7 +144,7 @@ def test_files_that_compose_have_no_warnings() -> None:
         ),
         (
             "    action: {type: throttle, max_count: 1, window_seconds: 1, key: 5}",
-            ["wanted a text, found the number 5"],
+            ["wanted a text, found the number 5; put it in quotes"],
         ),
     ],
 )

@@ -1,13 +1,13 @@
 """What is a rule file, and what is refused."""
 
-from contextlib import suppress
+import re
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from acteon.core import RULES, load_plugin
-from acteon.rules import ParsedRules, RuleFrontend, RuleParseError
+from acteon.rules import OnRuleError, ParsedRules, RuleFrontend, RuleParseError, RuleSet
 from acteon.rules_yaml import YamlRuleFrontend
 
 RULE = "{name: r, condition: {all: []}, action: {type: deny}}"
@@ -65,7 +65,7 @@ def test_rules_know_where_they_come_from() -> None:
         ),
         ("rules: {}", "rules: wanted a list of rules, each behind a dash, found a map"),
         ("rules: []\n---\n", "more than one document is not supported; take out the line ---"),
-        ("rules: []\nrules: []", "duplicate field `rules` at line 2 column 1"),
+        ("rules: []\nrules: []", "duplicate field `rules`; keep one of them at line 2 column 1"),
         ("rules: [5]", "rules[0]: wanted a map with the keys of a rule, found the number 5"),
         ("rules: [[r]]", "rules[0]: wanted a map with the keys of a rule, found a list"),
         ("rules: [{}]", "rules[0]: missing field `name`"),
@@ -124,11 +124,11 @@ def test_all_problems_are_told_in_the_order_of_the_file() -> None:
 rules:
   - name: first
     priority: "5"
-    condition: {not: {}}
+    condition: {nor: {}}
     action: {type: throttle, max_count: 1}
   - name: second
     enabled: yes
-    condition: {all: [{field: a, contains: 5}, {field: a..b, eq: 1}]}
+    condition: {all: [{field: a, contains: [5]}, {field: a..b, eq: 1}]}
     action: {type: Allow}
 """
     with pytest.raises(RuleParseError) as caught:
@@ -173,21 +173,121 @@ def test_the_strict_take_warnings_for_errors() -> None:
     assert "unknown version" in parsed(f"version: 3\nrules: [{RULE}]").warnings[0].message
 
 
+WHOLE = """\
+version: 2
+rules:
+  - name: whole
+    priority: 5
+    description: "all of it"
+    enabled: true
+    shadow: false
+    on_error: skip
+    timezone: Europe/Berlin
+    continue: true
+    condition:
+      all:
+        - {field: "action.payload.items[0].sku", exists: true, eq: "{{ action.payload.sku }}"}
+        - {field: action.tenant, in: [a, "{{ action.payload.t }}"], not_in: [], matches: '^a+$'}
+        - not: {any: [{state_seen: "x:{{ action.id }}", within_seconds: 60}, {all: []}]}
+        - none:
+            - {state_counter: c, gte: 0x10, lt: 1e3}
+            - field: action.payload.l
+              contains: 2.5
+    action:
+      type: reroute
+      target_provider: sms
+      changes: {text: "{{ action.payload.to }}!", n: [1, null, {deep: ~}]}
+  - {name: b, condition: {all: []}, action: {type: throttle, max_count: 1, window_seconds: 5}}
+  - {name: c, condition: {any: []}, action: {type: deduplicate, ttl_seconds: 5, key: "{{ a }}"}}
+"""
 PIECES = st.sampled_from(
     [
         *("rules", "name", "all", "field", "eq", "type", "deny", "version", "a.b", "~", "1e999"),
+        *(
+            "not: ",
+            "none: ",
+            "cel",
+            "exists: ",
+            "in: ",
+            "{{",
+            "}}",
+            "[0]",
+            "[x]",
+            "2",
+            "-1",
+            "true",
+        ),
         *(":", " ", "\n", "- ", "  ", "{", "}", "[", "]", ",", "&a ", "*a", "!x ", "!!int ", "|"),
         *(">", "'", '"', "#", "? ", "---\n", "...\n", "%YAML 1.1\n", "\\u", "\t", "0x", "\x85"),
     ]
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.text(max_size=60) | st.lists(PIECES, max_size=40).map("".join))
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    text = WHOLE
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(text)))
+        until = draw(st.sampled_from([at, at + 1, at + 3, at + 20]))
+        other = draw(st.integers(0, len(text)))
+        put = draw(PIECES | st.text(max_size=3) | st.just(text[other : other + 15]))
+        text = text[:at] + put + text[until:]
+    return text
+
+
+TEXTS = (
+    st.text(max_size=60)
+    | st.binary(max_size=60).map(lambda data: data.decode(errors="replace"))
+    | st.lists(PIECES, max_size=40).map("".join)
+    | mutated()
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS)
+@example(WHOLE)
 @example('"\\UFFFFFFFF"')
 @example("%YAML 9.9\n---\nrules: []")
 @example("!!binary x: 1")
 @example("rules: [{name: r, condition: {field: a, eq: !!int x}, action: {type: !!null ''}}]")
-def test_any_text_is_read_or_refused(text: str) -> None:
-    with suppress(RuleParseError):
-        parsed(text)
+def test_any_text_is_read_or_refused_with_places_inside_of_it(text: str) -> None:
+    try:
+        problems = parsed(text).warnings
+    except RuleParseError as error:
+        problems = error.problems
+    lines = re.split(r"\r\n|\r|\n", text)
+    for problem in problems:
+        assert problem.message
+        assert 0 <= problem.line <= len(lines)
+        assert problem.column <= len(lines[problem.line - 1]) + 1
+    if text == WHOLE:
+        assert problems == ()
+
+
+def test_rules_that_could_be_loaded_could_be_compiled_whatever_their_depth() -> None:
+    condition = "{not: " * 64 + "{field: a, not_in: [[[1]]], is_null: true}" + "}" * 64
+    (rule,) = parsed(f"rules: [{{name: r, action: {{type: deny}}, condition: {condition}}}]").rules
+    assert RuleSet.compile([rule]).rules == (rule,)
+    condition = f"{{not: {condition}}}"
+    text = f"rules: [{{name: r, action: {{type: deny}}, condition: {condition}}}]"
+    assert "nested too deep: at most 64 conditions inside each other" in refused(text)
+
+
+def test_a_rule_may_be_tried_and_may_say_what_follows_when_it_fails() -> None:
+    (rule,) = parsed(
+        "rules: [{name: r, shadow: true, on_error: deny, condition: {all: []}, "
+        "action: {type: deny}}]"
+    ).rules
+    assert (rule.shadow, rule.on_error) == (True, OnRuleError.DENY)
+    (rule,) = parsed(f"rules: [{RULE}]").rules
+    assert (rule.shadow, rule.on_error) == (False, None)
+
+
+def test_values_that_are_missing_are_where_their_keys_are() -> None:
+    with pytest.raises(RuleParseError) as caught:
+        parsed("rules:\n- name: r\n  priority:\n  condition: # nothing\n\n  action:\n")
+    assert [(p.path, p.line, p.column) for p in caught.value.problems] == [
+        ("rules[0].priority", 3, 3),
+        ("rules[0].condition", 4, 3),
+        ("rules[0].action", 6, 3),
+    ]

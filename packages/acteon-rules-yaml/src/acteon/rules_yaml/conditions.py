@@ -1,105 +1,51 @@
 """The condition of a rule: what its keys mean."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import frozen
 
-from acteon.rules import TemplateError, parse_field_path
 from acteon.rules.expression import (
     All,
     AnyOf,
     Binary,
     BinaryOperator,
     Expression,
-    ListOf,
     Literal,
     StateCounter,
     StateTimeSince,
 )
-from acteon.rules_yaml.document import Node, Scalar, Sequence
-from acteon.rules_yaml.plain import read_constant
-from acteon.rules_yaml.report import (
+from acteon.rules.stored import NEVER
+from acteon.rules_yaml import nodes
+from acteon.rules_yaml.embedded import read_embedded
+from acteon.rules_yaml.hints import did_you_mean
+from acteon.rules_yaml.nodes import Node, Scalar, Sequence
+from acteon.rules_yaml.operators import (
+    FIELD_OPERATORS,
+    NUMBER_OPERATORS,
+    negated,
+    read_comparison,
+)
+from acteon.rules_yaml.reading import (
     NO_TAG,
-    Report,
     given,
+    in_quotes,
+    is_bare_template,
     members,
+    named,
     read_int,
     text_of,
     wrong_kind,
 )
-from acteon.rules_yaml.scalars import is_null
+from acteon.rules_yaml.report import Place, Report
+from acteon.rules_yaml.templates import read_path, text_or_template
 
-NEVER: Final = 2**63 - 1
-"""The seconds since what has never been seen."""
+MAX_NESTING: Final = 64
+"""How many conditions may be inside of each other."""
 _UINT: Final = range(2**64)
 
 Members = Mapping[str, Node]
-
-
-@frozen
-class Place:
-    """Where something is read, and where its problems go.
-
-    Attributes:
-        path: The keys that lead there.
-        report: Takes the problems.
-    """
-
-    path: str
-    report: Report
-
-    def error(self, message: str, node: Node) -> None:
-        self.report.error(message, self.path, node)
-
-    def at(self, key: str) -> "Place":
-        return Place(f"{self.path}.{key}", self.report)
-
-    def item(self, number: int) -> "Place":
-        return Place(f"{self.path}[{number}]", self.report)
-
-
-def _any_operand(node: Node, place: Place) -> Expression | None:
-    return read_constant(node, place.path, place.report)
-
-
-def _text_operand(node: Node, place: Place) -> Expression | None:
-    text = text_of(node)
-    if text is None:
-        place.error(wrong_kind(node, "a text", _in_quotes(node)), node)
-        return None
-    return Literal(text)
-
-
-def _list_operand(node: Node, place: Place) -> Expression | None:
-    if not isinstance(node, Sequence):
-        place.error(wrong_kind(node, "a list, such as [a, b]"), node)
-        return None
-    constant = read_constant(node, place.path, place.report)
-    return constant if isinstance(constant, ListOf) else None
-
-
-_OPERATORS: Final[
-    Mapping[str, tuple[BinaryOperator, Callable[[Node, Place], Expression | None]]]
-] = {
-    "eq": (BinaryOperator.EQUAL, _any_operand),
-    "ne": (BinaryOperator.NOT_EQUAL, _any_operand),
-    "gt": (BinaryOperator.GREATER, _any_operand),
-    "lt": (BinaryOperator.LESS, _any_operand),
-    "gte": (BinaryOperator.GREATER_OR_EQUAL, _any_operand),
-    "lte": (BinaryOperator.LESS_OR_EQUAL, _any_operand),
-    "contains": (BinaryOperator.CONTAINS, _text_operand),
-    "starts_with": (BinaryOperator.STARTS_WITH, _text_operand),
-    "ends_with": (BinaryOperator.ENDS_WITH, _text_operand),
-    "matches": (BinaryOperator.MATCHES, _text_operand),
-    "in_list": (BinaryOperator.IN, _list_operand),
-}
-"""The operators of a comparison, in the order in which several of one are evaluated."""
-_NAMES: Final = ", ".join(f"`{name}`" for name in _OPERATORS)
-
-
-def _in_quotes(node: Node) -> str:
-    return "put it in quotes" if isinstance(node, Scalar) and not is_null(node) else ""
 
 
 @frozen
@@ -109,12 +55,14 @@ class _Form:
     Attributes:
         key: The key.
         fits: Whether what stands there is of the right kind; if not, other forms are tried.
+        wanted: What that is, for messages.
         read: Reads the form.
         others: The keys that belong to it besides.
     """
 
     key: str
     fits: Callable[[Node], bool]
+    wanted: str
     read: Callable[[Node, Members, Place], Expression | None]
     others: tuple[str, ...] = ()
 
@@ -127,48 +75,26 @@ def _is_sequence(node: Node) -> bool:
     return isinstance(node, Sequence)
 
 
+def _is_mapping(node: Node) -> bool:
+    return isinstance(node, nodes.Mapping)
+
+
 def _read_field(key: Node, found: Members, place: Place) -> Expression | None:
-    try:
-        field = parse_field_path(text_of(key) or "")
-    except TemplateError as error:
-        place.at("field").error(error.message, key)
+    field = read_path(text_of(key) or "", key, place.at("field"))
+    if field is None:
         return None
-    return _read_comparisons(field, key, found, place)
+    return read_comparison(field, key, found, place, FIELD_OPERATORS)
 
 
 def _read_state_counter(key: Node, found: Members, place: Place) -> Expression | None:
-    return _read_comparisons(StateCounter(text_of(key) or ""), key, found, place)
-
-
-def _read_comparisons(
-    left: Expression, key: Node, found: Members, place: Place
-) -> Expression | None:
-    """Read the operators beside `key`; all of them must hold."""
-    comparisons: list[Expression] = []
-    operators = 0
-    for name, (operator, read) in _OPERATORS.items():
-        node = given(found, name)
-        if node is None:
-            if name in found:
-                place.report.warning(
-                    f"`{name}: null` counts as not given; `in_list: [null]` finds null",
-                    place.path,
-                    found[name],
-                )
-            continue
-        operators += 1
-        right = read(node, place.at(name))
-        if right is not None:
-            comparisons.append(Binary(operator, left, right))
-    if not operators:
-        place.error(f"field operation has no comparison operator; add one of {_NAMES}", key)
+    id = _read_id(key, place.at("state_counter"))
+    if id is None:
         return None
-    if len(comparisons) < operators:
-        return None
-    return comparisons[0] if operators == 1 else All(tuple(comparisons))
+    return read_comparison(StateCounter(id), key, found, place, NUMBER_OPERATORS)
 
 
 def _read_state_seen(key: Node, found: Members, place: Place) -> Expression | None:
+    id = _read_id(key, place.at("state_seen"))
     limit: int | None = NEVER
     node = given(found, "within_seconds")
     if node is not None:
@@ -176,9 +102,19 @@ def _read_state_seen(key: Node, found: Members, place: Place) -> Expression | No
         limit = read_int(node, there.path, place.report, _UINT, "a whole number, 0 or more")
         if limit is not None and limit > NEVER:
             there.error(f"within_seconds overflow: {limit}, at most {NEVER}", node)
-    if limit is None:
+    if limit is None or id is None:
         return None
-    return Binary(BinaryOperator.LESS, StateTimeSince(text_of(key) or ""), Literal(limit))
+    return Binary(BinaryOperator.LESS, StateTimeSince(id), Literal(limit))
+
+
+def _read_id(key: Node, place: Place) -> str | Expression | None:
+    """Read the name of a state entry."""
+    template = text_or_template(text_of(key) or "", key, place)
+    match template:
+        case Literal(str() as id):
+            return id
+        case _:
+            return template
 
 
 def _read_all(key: Node, found: Members, place: Place) -> Expression | None:
@@ -191,34 +127,56 @@ def _read_any(key: Node, found: Members, place: Place) -> Expression | None:
     return None if items is None else AnyOf(items)
 
 
+def _read_none(key: Node, found: Members, place: Place) -> Expression | None:
+    items = _read_items(key, place.at("none"))
+    return None if items is None else negated(AnyOf(items))
+
+
+def _read_not(key: Node, found: Members, place: Place) -> Expression | None:
+    condition = _read_form(key, _INSIDE, place.at("not").inside())
+    return None if condition is None else negated(condition)
+
+
+def _read_cel(key: Node, found: Members, place: Place) -> Expression | None:
+    text = text_of(key)
+    if text is None or not isinstance(key, Scalar):
+        return None
+    return read_embedded("cel", text, key, f"{place.path}.cel", place.report)
+
+
 def _read_items(node: Node, place: Place) -> tuple[Expression, ...] | None:
     if not isinstance(node, Sequence):
         return None
     read = [
-        _read_form(item, _IN_LISTS, place.item(number)) for number, item in enumerate(node.items)
+        _read_form(item, _INSIDE, place.item(number).inside())
+        for number, item in enumerate(node.items)
     ]
     items = [item for item in read if item is not None]
     return tuple(items) if len(items) == len(read) else None
 
 
-_ALL: Final = _Form("all", _is_sequence, _read_all)
-_ANY: Final = _Form("any", _is_sequence, _read_any)
+_LIST: Final = "a list of conditions, each behind a dash"
+_TEXT: Final = "a text"
+_ALL: Final = _Form("all", _is_sequence, _LIST, _read_all)
+_ANY: Final = _Form("any", _is_sequence, _LIST, _read_any)
 _CHECKS: Final = (
-    _Form("field", _is_text, _read_field, tuple(_OPERATORS)),
-    _Form("state_seen", _is_text, _read_state_seen, ("within_seconds",)),
-    _Form("state_counter", _is_text, _read_state_counter, tuple(_OPERATORS)),
+    _Form(
+        "field", _is_text, "a field, such as action.payload.to", _read_field, tuple(FIELD_OPERATORS)
+    ),
+    _Form("state_seen", _is_text, _TEXT, _read_state_seen, ("within_seconds",)),
+    _Form("state_counter", _is_text, _TEXT, _read_state_counter, tuple(NUMBER_OPERATORS)),
 )
-_AT_TOP: Final = (_ALL, _ANY, *_CHECKS)
-_IN_LISTS: Final = (*_CHECKS, _ALL, _ANY)
-_KEYS: Final = frozenset(
-    {form.key for form in _AT_TOP} | {other for form in _AT_TOP for other in form.others}
+_LATER: Final = (
+    _Form("not", _is_mapping, "a condition, as a map", _read_not),
+    _Form("none", _is_sequence, _LIST, _read_none),
+    _Form("cel", _is_text, "an expression as a text", _read_cel),
 )
-_WANTED: Final = {
-    "all": "a list of conditions, each behind a dash",
-    "any": "a list of conditions, each behind a dash",
-    "field": "a field, such as action.payload.to",
-}
-_FORM_NAMES: Final = ", ".join(f"`{form.key}`" for form in _AT_TOP)
+# Which form counts if a map fits several depends on where it is, as it always did.
+_AT_TOP: Final = (_ALL, _ANY, *_CHECKS, *_LATER)
+_INSIDE: Final = (*_CHECKS, _ALL, _ANY, *_LATER)
+_FORM_KEYS: Final = tuple(form.key for form in _AT_TOP)
+KEYS: Final = frozenset(_FORM_KEYS).union(*(form.others for form in _AT_TOP))
+_WANTED: Final = f"a map with one of {named(_FORM_KEYS)}"
 
 
 def read_condition(node: Node, path: str, report: Report) -> Expression | None:
@@ -229,28 +187,85 @@ def read_condition(node: Node, path: str, report: Report) -> Expression | None:
 def _read_form(node: Node, forms: tuple[_Form, ...], place: Place) -> Expression | None:
     """Read the first of `forms` that fits."""
     if node.tag is not None and node.tag.startswith("!"):
-        place.error(
-            f"wanted a condition {NO_TAG}",
-            node,
-        )
+        place.error(f"wanted a condition {NO_TAG}", node)
         return None
-    wanted = f"a map with one of {_FORM_NAMES}"
-    found = members(node, _KEYS, place.path, place.report, wanted=wanted, strict_keys=True)
+    if place.depth > MAX_NESTING:
+        place.error(f"nested too deep: at most {MAX_NESTING} conditions inside each other", node)
+        return None
+    found = members(
+        node,
+        KEYS,
+        place.path,
+        place.report,
+        wanted=_WANTED,
+        hint=_instead_of_a_map(node),
+        unknown=_meant,
+        strict_keys=True,
+    )
     if found is None:
         return None
+    for form in _LATER:
+        if form.key in found and given(found, form.key) is None:
+            # Whoever forgot to indent what is negated must not get the opposite.
+            message = "there is nothing; indent what belongs to it further than the key"
+            place.at(form.key).error(message, found[form.key])
+            return None
     for form in forms:
         key = found.get(form.key)
         if key is not None and form.fits(key):
             for other, value in found.items():
                 if other != form.key and other not in form.others:
-                    place.report.warning(
-                        f"ignored key: `{other}` does not go with `{form.key}`", place.path, value
-                    )
+                    place.warning(_does_not_go(other, form.key), value)
             return form.read(key, found, place)
-    unfit = [(form.key, found[form.key]) for form in forms if form.key in found]
+    unfit = [(form, found[form.key]) for form in forms if form.key in found]
     if unfit:
-        name, value = unfit[0]
-        place.at(name).error(wrong_kind(value, _WANTED.get(name, "a text")), value)
+        form, value = unfit[0]
+        place.at(form.key).error(wrong_kind(value, form.wanted, _as(form, value)), value)
+    elif found:
+        place.error(
+            f"{named(found)}: of what? Add `field: action.payload.to`, behind the same dash", node
+        )
     else:
-        place.error(f"not a condition: wanted {wanted}", node)
+        place.error(f"not a condition: wanted {_WANTED}", node)
     return None
+
+
+def _as(form: _Form, node: Node) -> str:
+    """Return a hint how to make `node` fit `form`."""
+    if form.fits is _is_sequence:
+        return "write a dash before each condition" if isinstance(node, nodes.Mapping) else ""
+    if form.key == "field":
+        return "write its path without braces" if is_bare_template(node) else ""
+    if form.fits is _is_text:
+        return in_quotes(node)
+    return "`none` takes a list" if isinstance(node, Sequence) else ""
+
+
+def _does_not_go(other: str, key: str) -> str:
+    message = f"ignored key: `{other}` does not go with `{key}`"
+    both = other in _FORM_KEYS
+    return f"{message}; put each in a condition of its own, under `all`" if both else message
+
+
+def _instead_of_a_map(node: Node) -> str:
+    """Return a hint if `node` is another way to write a condition that one may think of."""
+    if isinstance(node, Sequence):
+        return "write `all:` or `any:` above the list"
+    text = text_of(node)
+    if text and " " in text and len(text) <= 100:
+        return f"write {{cel: {json.dumps(text, ensure_ascii=False)}}}"
+    return ""
+
+
+def _meant(name: str) -> str:
+    """Return a hint for a key of a condition that is not known."""
+    word = name.lower()
+    if word in {"op", "operator", "operation", "comparison"}:
+        return "; the operator is a key itself: `eq: 5`"
+    if word in {"value", "values"}:
+        return "; write it behind the operator: `eq: 5`"
+    if word == "between":
+        return "; write `gte` and `lte`"
+    if "." in name:
+        return f"; write `field: {name[:100]}`, and the operator as another key"
+    return did_you_mean(name, KEYS)

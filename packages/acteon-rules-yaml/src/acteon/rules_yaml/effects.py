@@ -14,24 +14,25 @@ from acteon.rules import (
     Modify,
     Reroute,
     Suppress,
-    TemplateError,
     Throttle,
-    compile_template,
 )
 from acteon.rules.expression import Expression
 from acteon.rules.rule import MAX_DURATION
-from acteon.rules_yaml.document import Node
 from acteon.rules_yaml.hints import did_you_mean
-from acteon.rules_yaml.plain import read_value
-from acteon.rules_yaml.report import (
+from acteon.rules_yaml.nodes import Node
+from acteon.rules_yaml.plain import read_changes
+from acteon.rules_yaml.reading import (
     NO_TAG,
-    Report,
     given,
+    in_quotes,
     members,
+    named,
     read_int,
     text_of,
     wrong_kind,
 )
+from acteon.rules_yaml.report import Place, Report
+from acteon.rules_yaml.templates import read_template
 
 _UINT: Final = range(2**64)
 _SECONDS: Final = range(1, 2**63)
@@ -58,7 +59,8 @@ class _Parameters:
     def required(self, name: str) -> Node | None:
         node = self.found.get(name)
         if node is None:
-            self.report.error(f"missing field `{name}`", self.path, self.node)
+            hint = _MEANINGS.get(name, "")
+            self.report.error(f"missing field `{name}`{hint}", self.path, self.node)
         return node
 
     def text(self, name: str) -> str | None:
@@ -67,7 +69,7 @@ class _Parameters:
             return None
         text = text_of(node)
         if text is None:
-            self.report.error(wrong_kind(node, "a text"), f"{self.path}.{name}", node)
+            self.at(name).error(wrong_kind(node, "a text", in_quotes(node)), node)
         return text
 
     def uint(self, name: str) -> int | None:
@@ -98,11 +100,10 @@ class _Parameters:
         text = self.text(name)
         if text is None:
             return None
-        try:
-            return compile_template(text, display=True)
-        except TemplateError as error:
-            self.report.error(error.message, f"{self.path}.{name}", self.found[name])
-            return None
+        return read_template(text, self.found[name], self.at(name))
+
+    def at(self, name: str) -> Place:
+        return Place(f"{self.path}.{name}", self.report)
 
 
 def _read_deduplicate(parameters: _Parameters) -> Effect | None:
@@ -117,11 +118,13 @@ def _read_reroute(parameters: _Parameters) -> Effect | None:
     target = parameters.text("target_provider")
     if target is None:
         return None
+    if "{{" in target:
+        message = "`{{` is nothing special here; write a rule for each provider"
+        parameters.at("target_provider").warning(message, parameters.found["target_provider"])
     node = given(parameters.found, "changes")
     if node is None:
         return Reroute(target=target)
-    changes = read_value(node, f"{parameters.path}.changes", parameters.report)
-    return Reroute(target=target, changes=changes)
+    return Reroute(target=target, changes=read_changes(node, parameters.at("changes")))
 
 
 def _read_throttle(parameters: _Parameters) -> Effect | None:
@@ -137,7 +140,7 @@ def _read_modify(parameters: _Parameters) -> Effect | None:
     node = parameters.required("changes")
     if node is None:
         return None
-    return Modify(changes=read_value(node, f"{parameters.path}.changes", parameters.report))
+    return Modify(changes=read_changes(node, parameters.at("changes")))
 
 
 @frozen
@@ -153,7 +156,7 @@ class _Form:
     parameters: tuple[str, ...] = ()
 
 
-_FORMS: Final[Mapping[str, _Form]] = {
+FORMS: Final[Mapping[str, _Form]] = {
     "allow": _Form(lambda _: Allow()),
     "deny": _Form(lambda _: Deny()),
     "deduplicate": _Form(_read_deduplicate, ("ttl_seconds", "key")),
@@ -162,33 +165,36 @@ _FORMS: Final[Mapping[str, _Form]] = {
     "throttle": _Form(_read_throttle, ("max_count", "window_seconds", "key")),
     "modify": _Form(_read_modify, ("changes",)),
 }
-_KEYS: Final = frozenset({"type"} | {name for form in _FORMS.values() for name in form.parameters})
-_TYPES: Final = ", ".join(f"`{name}`" for name in _FORMS)
+KEYS: Final = frozenset({"type"} | {name for form in FORMS.values() for name in form.parameters})
+_TYPES: Final = named(FORMS)
+_MEANINGS: Final = {
+    "type": f"; write one of {_TYPES} there",
+    "target_provider": ": who delivers instead",
+    "max_count": ": how many are let through",
+    "window_seconds": ": in how long a time",
+    "changes": ": the members of the payload that are set, or with null taken out",
+}
 
 
 def read_effect(node: Node, path: str, report: Report) -> Effect | None:
     """Return the effect that `node` writes down; None if it is none, which is noted."""
     if node.tag is not None and node.tag.startswith("!"):
-        report.error(
-            f"wanted an action {NO_TAG}",
-            path,
-            node,
-        )
+        report.error(f"wanted an action {NO_TAG}", path, node)
         return None
-    if (text := text_of(node)) in _FORMS:
+    if (text := text_of(node)) in FORMS:
         report.error(wrong_kind(node, "a map", f"write {{type: {text}}}"), path, node)
         return None
     wanted = "a map with `type`, such as {type: deny}"
-    found = members(node, _KEYS, path, report, wanted=wanted, strict_keys=True)
+    found = members(node, KEYS, path, report, wanted=wanted, unknown=_meant, strict_keys=True)
     if found is None:
         return None
     parameters = _Parameters(node, found, path, report)
     kind = parameters.text("type")
     if kind is None:
         return None
-    form = _FORMS.get(kind)
+    form = FORMS.get(kind)
     if form is None:
-        hint = did_you_mean(kind, _FORMS) or f"; write one of {_TYPES}"
+        hint = did_you_mean(kind, FORMS) or f"; write one of {_TYPES}"
         message = f"unknown action type `{kind[:100]}`{hint}"
         report.error(message, f"{path}.type", found["type"])
         return None
@@ -196,3 +202,12 @@ def read_effect(node: Node, path: str, report: Report) -> Effect | None:
         if name != "type" and name not in form.parameters:
             report.warning(f"ignored key: `{name}` does not go with `type: {kind}`", path, value)
     return form.read(parameters)
+
+
+def _meant(name: str) -> str:
+    """Return a hint for a key of an action that is not known."""
+    if name in FORMS:
+        return f"; write `type: {name}`"
+    if name in {"reason", "message", "comment", "description"}:
+        return "; say it in the `description` of the rule"
+    return did_you_mean(name, KEYS)

@@ -8,7 +8,7 @@ import math
 import re
 from typing import Final
 
-from acteon.rules_yaml.document import Scalar
+from acteon.rules_yaml.nodes import Scalar
 
 CORE: Final = "tag:yaml.org,2002:"
 

@@ -1,0 +1,253 @@
+"""From the text of a file to its rules, whatever the language of their conditions."""
+
+import difflib
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from attrs import frozen
+
+from acteon.rules import Allow, Deny, OnRuleError, ParsedRules, Problem, Rule, Suppress
+from acteon.rules_yaml.conditions import KEYS as CONDITION_KEYS
+from acteon.rules_yaml.document import read_document
+from acteon.rules_yaml.effects import KEYS as ACTION_KEYS
+from acteon.rules_yaml.effects import read_effect
+from acteon.rules_yaml.embedded import ConditionReader
+from acteon.rules_yaml.events import DocumentError
+from acteon.rules_yaml.hints import did_you_mean
+from acteon.rules_yaml.nodes import Mapping as MappingNode
+from acteon.rules_yaml.nodes import Node, Scalar, Sequence
+from acteon.rules_yaml.reading import (
+    described,
+    given,
+    members,
+    named,
+    read_bool,
+    read_int,
+    read_text,
+    scalar_of,
+    wrong_kind,
+)
+from acteon.rules_yaml.report import Report
+from acteon.rules_yaml.scalars import is_null
+
+_INT32: Final = range(-(2**31), 2**31)
+_WANTED_PRIORITY: Final = "a whole number from -2147483648 to 2147483647"
+KEYS: Final = frozenset(
+    {
+        *("name", "priority", "description", "enabled", "shadow", "on_error"),
+        *("condition", "timezone", "action", "continue"),
+    }
+)
+ON_ERROR: Final = {choice.value: choice for choice in OnRuleError}
+
+
+def read_rules(
+    text: str,
+    *,
+    file: str,
+    strict: bool,
+    language: str,
+    read_condition: ConditionReader,
+) -> ParsedRules:
+    """Return the rules in `text`, a YAML 1.2 document: a map with the list `rules`.
+
+    Args:
+        text: The content of the file.
+        file: What it is called.
+        strict: What would be a warning is an error; `version: 2` in the file says the same.
+        language: What the conditions are written in, for errors.
+        read_condition: Reads what stands under `condition`.
+
+    Raises:
+        RuleParseError: With every problem of the text.
+    """
+    report = Report(file, language, text)
+    try:
+        root = read_document(text)
+    except DocumentError as error:
+        raise report.refusal(
+            Problem(message=error.message, file=file, line=error.line, column=error.column)
+        ) from None
+    if root is None or (isinstance(root, Scalar) and is_null(root)):
+        message = "missing field `rules`: the file is empty; write `rules: []` for no rules"
+        raise report.refusal(Problem(message=message, file=file))
+    hint = "write `rules:` above the list" if isinstance(root, Sequence) else ""
+    known = {"rules", "version"}
+    found = members(root, known, "", report, wanted="a map with `rules`", hint=hint) or {}
+    report.version = _read_version(found, report)
+    rules = [
+        rule
+        for number, item in enumerate(_items(root, found, report))
+        if (rule := _read_rule(item, number, report, read_condition)) is not None
+    ]
+    return ParsedRules(tuple(rules), report.warnings(strict=strict or report.version >= 2))
+
+
+def _read_version(found: Mapping[str, Node], report: Report) -> int:
+    """Return the version of the file; version 1 is the one of files that say nothing."""
+    node = given(found, "version")
+    if node is None:
+        return 1
+    version = scalar_of(node)
+    if type(version) is int and version in {1, 2}:
+        return version
+    hint = ", without quotes" if version in {"1", "2"} else ""
+    report.warning(f"unknown version: {described(node)}; write 1 or 2{hint}", "version", node)
+    return 1
+
+
+def _items(root: Node, found: Mapping[str, Node], report: Report) -> list[Node]:
+    node = found.get("rules")
+    if node is None:
+        if not report.marks()[0]:
+            report.error("missing field `rules`; write `rules:` above the list of rules", "", root)
+        return []
+    if isinstance(node, Scalar) and node.plain and not node.text and node.tag is None:
+        return []
+    if not isinstance(node, Sequence):
+        hint = "write a dash before each rule" if isinstance(node, MappingNode) else ""
+        wanted = "a list of rules, each behind a dash"
+        report.error(wrong_kind(node, wanted, hint), "rules", node)
+        return []
+    return node.items
+
+
+def _read_rule(
+    item: Node, number: int, report: Report, read_condition: ConditionReader
+) -> Rule | None:
+    """Return the rule; None if something of it is wrong, which is noted, with its name."""
+    start = report.marks()
+    path = f"rules[{number}]"
+    hint = "take out the dash" if isinstance(item, Scalar) and is_null(item) else ""
+    wanted = "a map with the keys of a rule"
+    found = members(item, KEYS, path, report, wanted=wanted, hint=hint, unknown=_meant)
+    if found is None:
+        return None
+    members_ = _Members(item, found, path, report)
+    name = members_.name()
+    rule = members_.rule(name or "", read_condition)
+    if name is not None and report.marks() != start:
+        report.name_since(start, name)
+    return rule if report.marks()[0] == start[0] else None
+
+
+@frozen
+class _Members:
+    """The members of a rule, and where they are.
+
+    Attributes:
+        node: The rule.
+        found: Its members.
+        path: Where it is.
+        report: Takes the problems.
+    """
+
+    node: Node
+    found: Mapping[str, Node]
+    path: str
+    report: Report
+
+    def name(self) -> str | None:
+        node = self.found.get("name")
+        if node is None:
+            message = "missing field `name`; each rule needs one of its own"
+            self.report.error(message, self.path, self.node)
+            return None
+        return read_text(node, f"{self.path}.name", self.report)
+
+    def rule(self, name: str, read_condition: ConditionReader) -> Rule | None:
+        """Return the rule, which does not count if something is wrong, which is noted."""
+        priority = self._priority()
+        description = self._text("description")
+        enabled = self._bool("enabled", default=True)
+        condition = effect = None
+        if (
+            node := self._required("condition", "; `condition: {all: []}` matches always")
+        ) is not None:
+            condition = read_condition(node, f"{self.path}.condition", self.report)
+        if (node := self._required("action", ", such as `action: {type: deny}`")) is not None:
+            effect = read_effect(node, f"{self.path}.action", self.report)
+        timezone = self._timezone()
+        continues = self._bool("continue", default=False)
+        if continues and isinstance(effect, Allow | Deny | Suppress):
+            message = f"`{effect.verdict}` decides, so that no rule after it is asked; leave it out"
+            self.report.error(message, f"{self.path}.continue", self.found["continue"])
+            return None
+        shadow = self._bool("shadow", default=False)
+        on_error = self._on_error()
+        if condition is None or effect is None:
+            return None
+        return Rule(
+            name=name,
+            priority=priority,
+            description=description,
+            enabled=enabled,
+            condition=condition,
+            effect=effect,
+            continues=continues,
+            timezone=timezone,
+            shadow=shadow,
+            on_error=on_error,
+            source=self.report.file,
+            line=self.node.line,
+        )
+
+    def _required(self, name: str, hint: str) -> Node | None:
+        node = self.found.get(name)
+        if node is None:
+            self.report.error(f"missing field `{name}`{hint}", self.path, self.node)
+        return node
+
+    def _priority(self) -> int:
+        node = self.found.get("priority")
+        if node is None:
+            return 0
+        path = f"{self.path}.priority"
+        return read_int(node, path, self.report, _INT32, _WANTED_PRIORITY) or 0
+
+    def _text(self, name: str) -> str | None:
+        node = given(self.found, name)
+        return None if node is None else read_text(node, f"{self.path}.{name}", self.report)
+
+    def _bool(self, name: str, *, default: bool) -> bool:
+        node = self.found.get(name)
+        value = None if node is None else read_bool(node, f"{self.path}.{name}", self.report)
+        return default if value is None else value
+
+    def _on_error(self) -> OnRuleError | None:
+        word = self._text("on_error")
+        if word is None or word in ON_ERROR:
+            return None if word is None else ON_ERROR[word]
+        hint = did_you_mean(word, ON_ERROR) or f"; write one of {named(ON_ERROR)}"
+        message = f"wanted what follows when the condition fails, found `{word[:100]}`{hint}"
+        self.report.error(message, f"{self.path}.on_error", self.found["on_error"])
+        return None
+
+    def _timezone(self) -> tzinfo:
+        name = self._text("timezone")
+        if name is None:
+            return UTC
+        try:
+            return ZoneInfo(name)
+        # What is no name at all, such as a path out of the database, or names one of its folders.
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            hint = "" if self.report.full else _close_zone(name)
+            message = f"unknown time zone `{name[:100]}`; {hint or 'write it like Europe/Berlin'}"
+            self.report.error(message, f"{self.path}.timezone", self.found["timezone"])
+            return UTC
+
+
+def _close_zone(name: str) -> str:
+    zones = {zone.lower(): zone for zone in available_timezones()}
+    close = difflib.get_close_matches(name[:100].lower(), zones, n=1)
+    return f"did you mean `{zones[close[0]]}`?" if close else ""
+
+
+def _meant(name: str) -> str:
+    """Return a hint for a key of a rule that is not known."""
+    for owner, keys in (("condition", CONDITION_KEYS), ("action", ACTION_KEYS)):
+        if name in keys:
+            return f"; indent it further than `{owner}`, to which it belongs"
+    return did_you_mean(name, KEYS)
