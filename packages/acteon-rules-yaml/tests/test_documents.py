@@ -153,6 +153,31 @@ def test_the_number_of_problems_told_is_bounded() -> None:
     assert caught.value.problems[-1].message == "and 800 more problems"
 
 
+def test_the_number_of_warnings_told_is_bounded() -> None:
+    keys = "".join(f"nmae{number}: 1\n" for number in range(1000))
+    warnings = parsed(f"{keys}rules: []").warnings
+    assert (len(warnings), warnings[-1].message) == (201, "and 800 more problems")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a" + ".b" * 10_000, "a path of more than 128 steps: 'a.b.b.b"),
+        ("a" + "[0]" * 10_000, "a path of more than 128 steps: 'a[0][0]"),
+    ],
+)
+def test_paths_are_bounded(text: str, message: str) -> None:
+    start = "version: 2\nrules: [{name: r, action: {type: deny}, condition: "
+    assert message in refused(f'{start}{{field: "{text}", eq: 1}}}}]')
+    assert message in refused(f'{start}{{field: a, eq: "{{{{ {text} }}}}"}}}}]')
+
+
+def test_templates_are_bounded() -> None:
+    start = "version: 2\nrules: [{name: r, action: {type: deny}, condition: {field: a, eq: "
+    assert parsed(f'{start}"{"{{ a.b }}." * 100}"}}}}]').rules
+    assert "more than 100 fields in one text" in refused(f'{start}"{"{{ a.b }}." * 101}"}}}}]')
+
+
 ODD = f"extra: 1\n<<: {{a: 1}}\nrules: [{RULE}]"
 
 
@@ -161,6 +186,8 @@ def test_what_is_ignored_is_a_warning() -> None:
         "ignored key: `extra`",
         "ignored key: `<<` (maps are not merged)",
     ]
+    (warning,) = parsed(f"rules: [{RULE[:-1]}, <<: {{a: 1}}}}]").warnings
+    assert warning.message == "ignored key: `<<` (maps are not merged)"
 
 
 def test_the_strict_take_warnings_for_errors() -> None:

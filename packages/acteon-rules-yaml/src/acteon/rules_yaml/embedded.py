@@ -34,16 +34,21 @@ def read_embedded(
     name: str, text: str, node: Scalar, path: str, report: Report
 ) -> Expression | None:
     """Return the condition `text` in the language of the frontend `name`, as far as it is there."""
-    try:
-        language = _language(name)
-    except ConfigError as error:
-        report.error(str(error), path, node)
+    language = report.languages.get(name)
+    if language is None:
+        try:
+            language = _loaded(name)
+        except ConfigError as error:
+            language = error
+        report.languages[name] = language
+    if isinstance(language, ConfigError):
+        report.error(str(language), path, node)
         return None
     return read_condition_text(language, text, node, path, report)
 
 
 @cache
-def _language(name: str) -> ConditionLanguage:
+def _loaded(name: str) -> ConditionLanguage:
     plugin: type[RuleFrontend] = load_plugin(RULES, name, RuleFrontend)
     frontend = plugin()
     if not isinstance(frontend, ConditionLanguage):

@@ -50,7 +50,11 @@ def members(
             else:
                 report.warning(f"ignored key: {described(key)}", path, key)
         elif name not in known:
-            meant = "" if report.full else unknown(name) if unknown else _hint(name, known)
+            meant = ""
+            if name == "<<":
+                meant = " (maps are not merged)"
+            elif not report.full:
+                meant = unknown(name) if unknown else did_you_mean(name, known)
             report.warning(f"ignored key: `{name[:100]}`{meant}", path, key)
         elif name in found:
             report.error(f"duplicate field `{name}`; keep one of them", path, key)
@@ -77,10 +81,6 @@ class _Null:
 
 
 NULL: Final = _Null()
-
-
-def _hint(name: str, known: Collection[str]) -> str:
-    return " (maps are not merged)" if name == "<<" else did_you_mean(name, known)
 
 
 def given(found: Map[str, Node], name: str) -> Node | None:

@@ -4,7 +4,8 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from acteon.rules import Problem, RuleParseError
+from acteon.core import ConfigError
+from acteon.rules import ConditionLanguage, Problem, RuleParseError
 from acteon.rules_yaml.nodes import Node, Scalar
 from acteon.rules_yaml.positions import lines_of, place_within
 
@@ -21,6 +22,7 @@ class Report:
         source: Its text.
         version: The version of the rule language that it asks for: 1 or 2.
         rule: The name of the rule that is being read; empty outside of rules.
+        languages: The other languages in it, by name, or why they are not there.
     """
 
     file: str
@@ -28,6 +30,9 @@ class Report:
     source: str = ""
     version: int = 1
     rule: str = ""
+    languages: dict[str, ConditionLanguage | ConfigError] = field(
+        factory=dict[str, ConditionLanguage | ConfigError]
+    )
     _errors: list[Problem] = field(factory=list[Problem], init=False)
     _warnings: list[Problem] = field(factory=list[Problem], init=False)
     _lines: list[str] | None = field(default=None, init=False)

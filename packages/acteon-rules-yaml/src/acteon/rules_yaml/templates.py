@@ -59,7 +59,7 @@ def read_template(text: str, node: Node, place: Place) -> Expression | None:
         if len(placeholders) > MAX_PLACEHOLDERS:
             raise TemplateError(f"more than {MAX_PLACEHOLDERS} fields in one text")
         for placeholder in placeholders:
-            _check_size(placeholder)
+            _check_size(placeholder.partition("}}")[0].strip())
         template = compile_template(text, display=True)
         if isinstance(template, Call):
             (template,) = template.arguments
