@@ -395,8 +395,8 @@ async def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
             pass
     with pytest.raises(RuleParseError, match="fly"):
         parse_rules(bad.read_text())
-    with pytest.raises(PluginNotFoundError, match="pip install acteon-rules-cel"):
-        parse_rules("x", language="cel")
+    with pytest.raises(PluginNotFoundError, match=r"no acteon\.rules plugin 'rego'"):
+        parse_rules("x", language="rego")
 
 
 @frozen

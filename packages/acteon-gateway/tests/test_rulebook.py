@@ -11,6 +11,7 @@ from attrs import define
 
 from acteon.core import ConfigError, Executed, ManualClock, Suppressed
 from acteon.gateway import Gateway, RuleNotFoundError, RulesNotLoadedError
+from acteon.gateway.loading import read_rule_files
 from acteon.gateway.testing import OpenGateway, ScriptedProvider, make_action, until
 from acteon.gateway.toggles import KEY
 from acteon.state import StateBackend, StateKey, StateStore, Taken
@@ -73,13 +74,11 @@ async def test_a_bad_file_keeps_the_gateway_from_starting(
             pass
 
 
-async def test_rule_files_without_their_frontend_are_never_passed_over(
-    open_gateway: OpenGateway, directory: Path
-) -> None:
+def test_rule_files_without_their_frontend_are_never_passed_over(directory: Path) -> None:
     (directory / "some.cel").write_text("rules: []")
+    files = read_rule_files(directory, {"yaml", "yml"})
     with pytest.raises(ConfigError, match=r"some\.cel.*pip install acteon-rules-cel"):
-        async with open_gateway(rules_directory=directory):
-            pass
+        files.parse(strict=False)
 
 
 async def test_a_reload_replaces_all_rules(open_gateway: OpenGateway, directory: Path) -> None:
@@ -194,7 +193,7 @@ async def test_others_follow_a_switch_and_a_reload_within_a_second(
     async with _two(open_gateway, directory) as (one, other):
         await one.set_rule_enabled("a", enabled=False)
         await clock.advance(1.1 * SECOND)
-        assert [rule.enabled for rule in other.rules] == [False]
+        await until(lambda: not other.rules[0].enabled)
 
         (directory / "a.yaml").write_text(rules("b"))
         await one.reload_rules()
@@ -236,17 +235,19 @@ async def test_a_store_that_breaks_in_a_new_way_does_not_end_the_following(
         async with open_gateway(rules_directory=directory) as other:
             await other.set_rule_enabled("a", enabled=False)
             await clock.advance(1.1 * SECOND)
-            assert [rule.enabled for rule in gateway.rules] == [False]
+            await until(lambda: not gateway.rules[0].enabled)
 
 
 @define(eq=False)
 class Flaky(StateStore):
-    """A store that fails in ways that it must not."""
+    """A store that fails in ways that it must not, and counts what it is asked."""
 
     inner: StateStore
     failing: Exception | None = None
+    asked: int = 0
 
     async def get(self, key: StateKey) -> str | None:
+        self.asked += 1
         if self.failing is not None:
             raise self.failing
         return await self.inner.get(key)
@@ -319,3 +320,85 @@ async def test_switches_at_the_same_time_are_all_kept(
             group.create_task(gateway.set_rule_enabled(name, enabled=False))
     async with open_gateway(rules_directory=directory) as gateway:
         assert not any(rule.enabled for rule in gateway.rules)
+
+
+async def test_a_switched_rule_that_vanishes_and_comes_back_is_switched_still(
+    open_gateway: OpenGateway, directory: Path, clock: ManualClock
+) -> None:
+    (directory / "a.yaml").write_text(rules("a", "b"))
+    async with _two(open_gateway, directory) as (one, other):
+        await one.set_rule_enabled("a", enabled=False)
+        (directory / "a.yaml").write_text(rules("b"))
+        await one.reload_rules()
+        await until(lambda: names(other) == ["b"], clock, SECOND)
+        with pytest.raises(RuleNotFoundError):
+            await other.set_rule_enabled("a", enabled=True)
+
+        (directory / "a.yaml").write_text(rules("a", "b"))
+        await other.reload_rules()
+        await until(lambda: names(one) == ["a", "b"], clock, SECOND)
+        for gateway in (one, other):
+            assert [rule.enabled for rule in gateway.rules] == [False, True]
+        assert one.rules_version == other.rules_version
+
+
+async def test_what_others_told_to_reload_is_tried_and_told_once_for_each_content(
+    open_gateway: OpenGateway,
+    directory: Path,
+    tmp_path: Path,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+    state: StateBackend,
+) -> None:
+    counting = Flaky(state.store)
+    other_directory = tmp_path / "other"
+    other_directory.mkdir()
+    for folder in (directory, other_directory):
+        (folder / "a.yaml").write_text(rules("a"))
+    async with (
+        open_gateway(rules_directory=directory) as one,
+        open_gateway(
+            rules_directory=other_directory,
+            state=StateBackend(counting, state.locks, state.dispatch),
+        ) as other,
+    ):
+        (other_directory / "a.yaml").write_text("rules: [{na")
+        await one.reload_rules()
+        await until(lambda: other.metrics.rule_load_failures == 1, clock, SECOND)
+        asked = counting.asked
+        await until(lambda: counting.asked == asked + 5, clock, SECOND)
+        assert other.metrics.rule_load_failures == 1
+        assert other.rules_stale
+        assert caplog.text.count("could not be followed") == 1
+        (other_directory / "a.yaml").write_bytes(b"\xff")
+        await until(lambda: other.metrics.rule_load_failures == 2, clock, SECOND)
+
+
+async def test_a_reload_and_a_switch_at_the_same_time_are_both_kept(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "a.yaml").write_text(rules("a", "b"))
+    async with open_gateway(rules_directory=directory) as gateway:
+        (directory / "a.yaml").write_text(rules("a", "b", "c"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(gateway.reload_rules())
+            group.create_task(gateway.set_rule_enabled("a", enabled=False))
+            group.create_task(gateway.reload_rules())
+            group.create_task(gateway.set_rule_enabled("b", enabled=False))
+        assert [rule.enabled for rule in gateway.rules] == [False, False, True]
+
+
+async def test_a_reload_that_is_cancelled_leaves_all_as_it_was_or_as_it_is_to_be(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    async with open_gateway(rules_directory=directory) as gateway:
+        (directory / "a.yaml").write_text(rules(*(f"r{number}" for number in range(200))))
+        for turns in range(20):
+            task = asyncio.create_task(gateway.reload_rules())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            assert len(gateway.rules) in (1, 200)
+        assert (await gateway.reload_rules()).count == 200

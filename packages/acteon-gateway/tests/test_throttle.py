@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from acteon.core import Deduplicated, Executed, ManualClock, Throttled
 from acteon.gateway import Gateway, GatewaySettings, OnStoreError, StateFailedError
@@ -111,6 +112,30 @@ async def test_rules_that_continue_deduplicate_and_throttle_one_action(
         assert isinstance(await send(2, "ann"), Executed)
         assert await send(3, "ann") == Throttled(60 * SECOND)
         assert isinstance(await send(3, "bob"), Executed), "a refused quota leaves no claim"
+
+
+async def test_the_rule_that_held_an_action_back_is_the_one_that_is_told(
+    open_gateway: OpenGateway,
+) -> None:
+    all_continue = [evolve(rule, continues=True) for rule in KEYED]
+    async with open_gateway(initial_rules=all_continue) as gateway:
+        assert gateway.audit is not None
+        told: list[tuple[str, str | None]] = []
+        for number, key in enumerate((1, 1, 2, 3)):
+            action = make_action(id=f"a{number}", payload={"n": f"{key}", "to": "ann"})
+            preview = await gateway.preview(action)
+            await gateway.dispatch(action)
+            record = await gateway.audit.latest(f"a{number}")
+            assert record is not None
+            assert (preview.verdict, preview.matched_rule) == (record.verdict, record.matched_rule)
+            assert json.loads(record.verdict_details)["verdict"] == record.verdict
+            told.append((record.verdict, record.matched_rule))
+    assert told == [
+        ("deduplicate", "once"),
+        ("deduplicate", "once"),
+        ("deduplicate", "once"),
+        ("throttle", "two"),
+    ]
 
 
 @pytest.mark.parametrize("policy", OnStoreError)

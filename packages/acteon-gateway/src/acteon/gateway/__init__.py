@@ -14,7 +14,9 @@ from acteon.gateway.errors import (
     StateFailedError,
     UnforeseenError,
 )
+from acteon.gateway.explaining import Evaluation
 from acteon.gateway.gateway import Gateway
+from acteon.gateway.loading import LoadedRules, load_rules
 from acteon.gateway.metrics import BUCKETS, GatewayMetrics, Histogram
 from acteon.gateway.opening import Audit, Opening, Rules, State, parse_rules
 from acteon.gateway.plugged import Plugin
@@ -28,12 +30,14 @@ __all__ = [
     "Audit",
     "Deliverer",
     "DrainingError",
+    "Evaluation",
     "Gateway",
     "GatewayError",
     "GatewayMetrics",
     "GatewaySettings",
     "Histogram",
     "InProgressError",
+    "LoadedRules",
     "LockError",
     "NotOpenError",
     "OnStoreError",
@@ -53,5 +57,6 @@ __all__ = [
     "SyncAuditTrail",
     "SyncGateway",
     "UnforeseenError",
+    "load_rules",
     "parse_rules",
 ]

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+import os
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -18,8 +19,10 @@ from acteon.executor import DeadLetterSink, Executor, ExecutorSettings
 from acteon.gateway.admission import Admission
 from acteon.gateway.background import Background
 from acteon.gateway.batch import run_in_order
+from acteon.gateway.compiling import RuleCompiler
 from acteon.gateway.delivering import Providers
 from acteon.gateway.errors import DrainingError, GatewayError, NotOpenError
+from acteon.gateway.explaining import Evaluation, Explainer
 from acteon.gateway.metrics import GatewayMetrics
 from acteon.gateway.opening import Audit, Opening, Parts, Rules, State
 from acteon.gateway.pipeline import Pipeline
@@ -27,7 +30,7 @@ from acteon.gateway.preview import Preview, Previewer
 from acteon.gateway.rulebook import Reloaded, Rulebook
 from acteon.gateway.settings import GatewaySettings
 from acteon.provider import ProviderRegistry
-from acteon.rules import Rule
+from acteon.rules import Rule, StateValues
 from acteon.state import StateBackend, StateError, Trips, dispatch_state
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,7 @@ class Gateway:
         dead_letters: Where actions go that could not be delivered, if anywhere.
         initial_rules: Rules given by code, asked beside those of the files until a reload.
         rules_directory: Where the rule files are, if anywhere.
+        watch_rules: Whether rule files are put in force when they change, for this gateway alone.
         strict_rules: Whether what would be a warning refuses a rule file.
         settings: What else can be chosen.
         clock: Tells the time.
@@ -64,6 +68,7 @@ class Gateway:
     dead_letters: DeadLetterSink | None = None
     initial_rules: Sequence[Rule] = ()
     rules_directory: Path | None = None
+    watch_rules: bool = False
     strict_rules: bool = False
     settings: GatewaySettings = field(factory=GatewaySettings)
     clock: Clock = SYSTEM_CLOCK
@@ -74,6 +79,7 @@ class Gateway:
     _admission: Admission = field(init=False)
     _pipeline: Pipeline = field(init=False)
     _previewer: Previewer = field(init=False)
+    _explainer: Explainer = field(init=False)
     _rulebook: Rulebook = field(init=False)
     _in_flight: int = field(default=0, init=False)
     _idle: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -93,6 +99,7 @@ class Gateway:
         dead_letters: DeadLetterSink | None = None,
         settings: GatewaySettings | None = None,
         strict_rules: bool = False,
+        watch: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> "Opening[Gateway]":
         """Return what opens a gateway with all that it needs, for `async with`.
@@ -112,12 +119,16 @@ class Gateway:
             dead_letters: Where actions go that could not be delivered.
             settings: What else can be chosen.
             strict_rules: Whether what would be a warning refuses a rule file.
+            watch: Whether the rule files of a path are put in force when they change; a change
+                that cannot be used is logged, and changes nothing.
             clock: Tells the time to all but the state store, which has its own: to move the time
                 of claims and windows, too, give a backend of that clock.
 
         Raises:
             ConfigError: Something cannot be used; on entering, if it cannot be opened.
         """
+        if watch and not isinstance(rules, str | os.PathLike):
+            raise ConfigError("watch: give rules as the path of a directory or a file")
 
         def make(parts: Parts) -> Gateway:
             return cls(
@@ -128,6 +139,7 @@ class Gateway:
                 dead_letters=dead_letters,
                 initial_rules=parts.initial_rules,
                 rules_directory=parts.rules_directory,
+                watch_rules=watch,
                 strict_rules=strict_rules,
                 settings=settings or GatewaySettings(),
                 clock=clock,
@@ -177,10 +189,13 @@ class Gateway:
             self.clock,
         )
         self._previewer = Previewer(self._trips, self.providers, self.settings, self.clock)
+        compiler = RuleCompiler(self.providers, self.settings)
+        self._explainer = Explainer(self._previewer, compiler, self.clock)
         self._rulebook = Rulebook(
             self.state.store,
-            self.providers,
+            compiler,
             self.settings,
+            self.metrics,
             self.clock,
             self.rules_directory,
             self.strict_rules,
@@ -189,6 +204,8 @@ class Gateway:
         background = await stack.enter_async_context(Background())
         background.start(self._admission.renew_forever())
         background.start(self._rulebook.follow_others_forever())
+        if self.watch_rules:
+            background.start(self._rulebook.follow_files_forever())
 
     async def __aexit__(
         self,
@@ -271,10 +288,52 @@ class Gateway:
             ordered=False,
         )
 
+    async def explain(
+        self,
+        action: Action,
+        *,
+        now: datetime | None = None,
+        state: StateValues | None = None,
+        rules: Iterable[Rule] | None = None,
+    ) -> Evaluation:
+        """Return what the rules decide about `action`, why, and what would become of it.
+
+        Nothing is changed, counted or recorded. Claims and quotas are looked at as they are,
+        whatever `now` says.
+
+        Args:
+            action: What would be dispatched.
+            now: The instant that conditions see; aware. None: the present one.
+            state: State entries of the action's tenant that count in place of those in the store;
+                None for one that is not there. All others are read.
+            rules: Rules to be asked in place of those in force, as `parse_rules` gives them.
+
+        Raises:
+            RuleParseError: `rules` cannot be compiled.
+            GatewayError: The state store failed.
+        """
+        current = self._open_rulebook.current
+        return await self._explainer.explain(action, current, instead=rules, now=now, state=state)
+
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, in the order in which they are asked, as toggled."""
         return self._open_rulebook.current.rules
+
+    @property
+    def rules_version(self) -> str:
+        """What tells the rules in force from others: equal ones have the same everywhere."""
+        return self._open_rulebook.current.version
+
+    @property
+    def rules_loaded_at(self) -> datetime | None:
+        """When rules were put in force last."""
+        return self._open_rulebook.loaded_at
+
+    @property
+    def rules_stale(self) -> bool:
+        """Whether the rule files hold something else by now, which cannot be used."""
+        return self._open_rulebook.stale
 
     async def reload_rules(self, directory: Path | None = None) -> Reloaded:
         """Read rule files again and put them in force, in place of all rules; or change nothing.

@@ -1,7 +1,12 @@
-"""Loading the rules of a directory: all of its files, or none."""
+"""Loading the rules of a directory: all of its files, or none.
 
+Files are read first and understood afterwards, so that what was read can be compared with what was
+read before.
+"""
+
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -15,7 +20,7 @@ from acteon.core import (
     plugin_names,
     read_file,
 )
-from acteon.rules import Problem, Rule, RuleFrontend, RuleParseError
+from acteon.rules import ParsedRules, Problem, Rule, RuleFrontend, RuleParseError
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
@@ -35,31 +40,110 @@ class LoadedRules:
     ignored: tuple[str, ...] = ()
 
 
+@frozen
+class RuleFile:
+    """A rule file as it was read.
+
+    Attributes:
+        name: Its path, as texts can have it.
+        extension: Without the dot; it tells the language.
+        content: What it holds.
+    """
+
+    name: str
+    extension: str
+    content: bytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class RuleFiles:
+    """What a directory of rules holds, read and not yet understood.
+
+    Attributes:
+        files: The rule files that could be read, in the order of their names.
+        problems: Why others could not be read, or the directory itself.
+        warnings: What looks like a rule file and is none.
+        ignored: The names of what is no rule file.
+        refusal: Why none of it can be used, or empty: a file that no installed frontend reads.
+        fingerprint: The same for the same names, contents and problems, whatever else is different.
+    """
+
+    files: tuple[RuleFile, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    ignored: tuple[str, ...]
+    refusal: str
+    fingerprint: str
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no rule file at all, not even a bad one."""
+        return not (self.files or self.problems or self.refusal)
+
+    def parse(self, *, strict: bool) -> LoadedRules:
+        """Return the rules in the files.
+
+        Raises:
+            RuleParseError: Any file cannot be used; with the problems of all files.
+            ConfigError: A frontend is not there, or cannot be loaded.
+        """
+        if self.refusal:
+            raise ConfigError(self.refusal)
+        frontends: dict[str, RuleFrontend] = {}
+        rules: list[Rule] = []
+        warnings = list(self.warnings)
+        problems = list(self.problems)
+        for file in self.files:
+            if file.extension not in frontends:
+                frontends[file.extension] = _made(load_plugin(RULES, file.extension, RuleFrontend))
+            try:
+                parsed = _parse(file, frontends[file.extension], strict=strict)
+            except RuleParseError as error:
+                problems.extend(error.problems)
+            else:
+                rules.extend(parsed.rules)
+                warnings.extend(parsed.warnings)
+        if problems:
+            problems.sort(key=lambda problem: problem.file)
+            raise RuleParseError(tuple(problems))
+        return LoadedRules(tuple(rules), tuple(warnings), self.ignored)
+
+
 def load_rules(directory: Path, *, strict: bool = False) -> LoadedRules:
     """Return the rules in the files directly in `directory`; reads files, so call it in a thread.
 
-    Every installed frontend reads the files of its extensions. Other files are left alone, but
-    for those whose frontend is known and not installed. In place of a directory, one file can be
-    given, which is never left alone.
+    See `read_rule_files` for which files those are.
 
     Raises:
         RuleParseError: Any file cannot be used; with the problems of all files.
-        ConfigError: A frontend cannot be loaded.
+        ConfigError: A frontend is not there, or cannot be loaded.
     """
-    return _Loading(strict).load(directory)
+    return read_rule_files(directory).parse(strict=strict)
+
+
+def read_rule_files(directory: Path, extensions: Collection[str] | None = None) -> RuleFiles:
+    """Return what the files directly in `directory` hold; call it in a thread.
+
+    Files of other extensions are left alone, but for those whose frontend is known and not
+    installed. In place of a directory, one file can be given, which is never left alone.
+
+    Args:
+        directory: Where.
+        extensions: What rule files end in; None: what there are frontends for.
+    """
+    return _Reading(plugin_names(RULES) if extensions is None else extensions).read(directory)
 
 
 @define(eq=False)
-class _Loading:
-    strict: bool
-    rules: list[Rule] = field(factory=list[Rule])
-    warnings: list[Problem] = field(factory=list[Problem])
+class _Reading:
+    extensions: Collection[str]
+    files: list[RuleFile] = field(factory=list[RuleFile])
     problems: list[Problem] = field(factory=list[Problem])
+    warnings: list[Problem] = field(factory=list[Problem])
     ignored: list[str] = field(factory=list[str])
-    frontends: dict[str, RuleFrontend] = field(factory=dict[str, RuleFrontend])
-    extensions: frozenset[str] = field(factory=lambda: frozenset(plugin_names(RULES)))
+    refusal: str = ""
 
-    def load(self, directory: Path) -> LoadedRules:
+    def read(self, directory: Path) -> RuleFiles:
         try:
             if directory.is_file():
                 paths = [directory]
@@ -67,14 +151,19 @@ class _Loading:
             else:
                 paths = sorted(directory.iterdir())
         except OSError as error:
-            raise RuleParseError(
-                (Problem(message=f"cannot read directory {directory}: {error.strerror}"),)
-            ) from None
+            message = f"cannot read directory {_shown(directory)}: {error.strerror}"
+            self.problems.append(Problem(message=message))
+            paths = []
         for path in paths:
             self._file(path)
-        if self.problems:
-            raise RuleParseError(tuple(self.problems))
-        return LoadedRules(tuple(self.rules), tuple(self.warnings), tuple(self.ignored))
+        return RuleFiles(
+            files=tuple(self.files),
+            problems=tuple(self.problems),
+            warnings=tuple(self.warnings),
+            ignored=tuple(self.ignored),
+            refusal=self.refusal,
+            fingerprint=self._fingerprint(),
+        )
 
     def _file(self, path: Path) -> None:
         extension = path.suffix.removeprefix(".")
@@ -87,48 +176,52 @@ class _Loading:
         name = _shown(path)
         try:
             content = read_file(path, max_bytes=MAX_FILE_BYTES)
-            text = content.decode("utf-8-sig")
         except UnreadableFileError as error:
             self.problems.append(Problem(message=str(error), file=name))
-            return
-        except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            problem = Problem(message="is no UTF-8 text; save it as UTF-8", file=name, line=line)
-            self.problems.append(problem)
-            return
-        try:
-            parsed = self._frontend(extension).parse(text, file=name, strict=self.strict)
-        except RuleParseError as error:
-            self.problems.extend(error.problems)
         else:
-            self.rules.extend(parsed.rules)
-            self.warnings.extend(parsed.warnings)
+            self.files.append(RuleFile(name, extension, content))
 
-    def _frontend(self, extension: str) -> RuleFrontend:
-        frontend = self.frontends.get(extension)
-        if frontend is None:
-            frontend = _made(load_plugin(RULES, extension, RuleFrontend))
-            self.frontends[extension] = frontend
-        return frontend
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(self.refusal.encode())
+        for problem in self.problems:
+            digest.update(f"{problem}\0{problem.file}\0".encode())
+        for file in self.files:
+            digest.update(f"\0{file.name}\0{len(file.content)}\0".encode())
+            digest.update(file.content)
+        return digest.hexdigest()
 
     def _check_extension(self, path: Path) -> None:
         extension = path.suffix.removeprefix(".")
         if extension not in self.extensions and official_package(RULES, extension) is None:
             known = ", ".join(f".{each}" for each in sorted(self.extensions)) or "none"
-            raise ConfigError(f"{path}: no rule file by its extension; known are: {known}")
+            self._refuse(path, f"no rule file by its extension; known are: {known}")
 
     def _left_alone(self, path: Path, extension: str) -> None:
         package = official_package(RULES, extension)
         if package is not None and not path.is_dir():
-            raise ConfigError(
-                f"{path}: rule files of this kind need a package that is not installed: "
-                f"pip install {package}"
+            self._refuse(
+                path,
+                "rule files of this kind need a package that is not installed: "
+                f"pip install {package}",
             )
-        if extension.lower() in self.extensions:
+        elif extension.lower() in self.extensions:
             message = f"not loaded: write its extension .{extension.lower()}"
             self.warnings.append(Problem(message=message, file=_shown(path)))
         elif not path.name.startswith("."):
             self.ignored.append(_shown(path.name))
+
+    def _refuse(self, path: Path, reason: str) -> None:
+        self.refusal = self.refusal or f"{_shown(path)}: {reason}"
+
+
+def _parse(file: RuleFile, frontend: RuleFrontend, *, strict: bool) -> ParsedRules:
+    try:
+        text = file.content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problem = Problem(message="is no UTF-8 text; save it as UTF-8", file=file.name, line=line)
+        raise RuleParseError((problem,)) from None
+    return frontend.parse(text, file=file.name, strict=strict)
 
 
 def _made(frontend: Callable[[], RuleFrontend]) -> RuleFrontend:

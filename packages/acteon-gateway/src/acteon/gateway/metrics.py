@@ -6,6 +6,7 @@ from collections import Counter
 from attrs import define, field
 
 from acteon.core import ActionOutcome
+from acteon.rules import Decision
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds in seconds; one bucket more is for what lies above."""
@@ -45,7 +46,10 @@ class GatewayMetrics:
         durations: How long dispatches took.
         attempts: Calls to providers, by provider and result.
         provider_durations: How long those took, by provider.
+        rule_matches: Rules that matched, by name.
+        rule_shadow_matches: Rules that are only tried and would have matched, by name.
         rule_errors: Rules that could not be evaluated, by name.
+        rule_load_failures: Failed attempts to put rule files in force.
         leases_lost: Locks or claims that were lost while work ran.
         settle_errors: Failed attempts to give locks back or to end claims.
     """
@@ -61,7 +65,10 @@ class GatewayMetrics:
     durations: Histogram = field(factory=Histogram)
     attempts: Counter[tuple[str, str]] = field(factory=Counter[tuple[str, str]])
     provider_durations: dict[str, Histogram] = field(factory=dict[str, Histogram])
+    rule_matches: Counter[str] = field(factory=Counter[str])
+    rule_shadow_matches: Counter[str] = field(factory=Counter[str])
     rule_errors: Counter[str] = field(factory=Counter[str])
+    rule_load_failures: int = 0
     leases_lost: int = 0
     settle_errors: int = 0
 
@@ -77,6 +84,14 @@ class GatewayMetrics:
         if histogram is None:
             histogram = self.provider_durations[provider] = Histogram()
         histogram.observe(seconds)
+
+    def decided(self, decision: Decision) -> None:
+        """Count what rules had to do with a decision."""
+        for rule, _ in decision.matched:
+            self.rule_matches[rule] += 1
+        if decision.shadowed or decision.errors:
+            self.rule_shadow_matches.update(rule for rule, _ in decision.shadowed)
+            self.rule_errors.update(rule for rule, _ in decision.errors)
 
     def counters(self) -> dict[str, int]:
         """Return the seven plain counters by name, in their documented order."""

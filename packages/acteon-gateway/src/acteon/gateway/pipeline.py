@@ -150,10 +150,10 @@ class Pipeline:
             refusal = await self._admit(story, story.decision, lease, deadline)
             if refusal is not None:
                 return refusal
-            shaped = _shaped(action, story.decision)
+            as_wanted = shaped(action, story.decision)
             story.progress = Progress(give_up=lambda: lease.lost)
             try:
-                execution = await self.executor.execute(provider, shaped, story.progress)
+                execution = await self.executor.execute(provider, as_wanted, story.progress)
             except BaseException:
                 # Cancelled, or worse: how the claim ends depends on how far the delivery had come.
                 if story.progress.in_doubt:
@@ -180,8 +180,7 @@ class Pipeline:
                 self.metrics.rule_errors[error.rule] += 1
                 story.note("rule_errors", [{"rule": error.rule, "error": str(error)}])
             raise RuleFailedError(error) from None
-        for rule, _ in decision.errors:
-            self.metrics.rule_errors[rule] += 1
+        self.metrics.decided(decision)
         return decision
 
     async def _decide_on_state(
@@ -257,7 +256,7 @@ class Pipeline:
                 return Ending.RELEASE if provider.idempotent else Ending.UNKNOWN
 
 
-def _shaped(action: Action, decision: Decision) -> Action:
+def shaped(action: Action, decision: Decision) -> Action:
     """Return `action` as its provider gets it."""
     route = decision.route
     payload = decision.payload if decision.modified else action.payload

@@ -1,7 +1,8 @@
 """What would become of an action, without doing it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from attrs import define, field, frozen
 
@@ -9,11 +10,21 @@ from acteon.core import Action, ActionOutcome, Clock, Failed, Throttled, new_id
 from acteon.gateway.asking import claim_key, quota_of, state_keys
 from acteon.gateway.errors import InProgressError, RuleFailedError, StateFailedError
 from acteon.gateway.pipeline import MAX_READS
-from acteon.gateway.refusals import held_back, provider_of, refused_by
+from acteon.gateway.refusals import decided_by, held_back, provider_of, refused_by
 from acteon.gateway.settings import GatewaySettings, OnStoreError
 from acteon.provider import ProviderRegistry
-from acteon.rules import Decision, EvaluationError, RuleSet, StateNotReadError, StateRead
+from acteon.rules import (
+    Decision,
+    EvaluationError,
+    MatchedRule,
+    RuleSet,
+    StateNotReadError,
+    StateRead,
+    StateValues,
+)
 from acteon.state import Began, Begin, Quota, StateError, StateKey, Trips
+
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -27,6 +38,7 @@ class Preview:
         outcome: The name of the outcome, if the provider took the call; `in_progress` while
             another action with its key is being delivered.
         retry_after: With `throttled`: when the quota opens again.
+        shadowed: Rules that are only tried and would have matched.
     """
 
     verdict: str
@@ -34,17 +46,22 @@ class Preview:
     would_be_provider: str | None
     outcome: str
     retry_after: timedelta | None = None
+    shadowed: tuple[MatchedRule, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the preview as JSON has it."""
         wait = self.retry_after
-        members = {
+        members: dict[str, Any] = {
             "matched_rule": self.matched_rule,
             "outcome": self.outcome,
             "retry_after": None if wait is None else _wait_json(wait),
             "verdict": self.verdict,
             "would_be_provider": self.would_be_provider,
         }
+        if self.shadowed:
+            members["shadowed"] = [
+                {"rule": rule, "verdict": verdict} for rule, verdict in self.shadowed
+            ]
         return {"DryRun": members}
 
 
@@ -68,7 +85,14 @@ class Previewer:
         Raises:
             GatewayError: What a dispatch would raise.
         """
-        decision = await self._decide(action, rules)
+        return await self.of_decision(action, await self._decide(action, rules))
+
+    async def of_decision(self, action: Action, decision: Decision) -> Preview:
+        """Return what would become of `action` after `decision`.
+
+        Raises:
+            GatewayError: What a dispatch would raise.
+        """
         outcome = held_back(decision)
         if outcome is not None:
             return self._say(decision, None, outcome)
@@ -97,25 +121,51 @@ class Previewer:
         provider: str | None,
         outcome: ActionOutcome | Literal["executed", "rerouted", "in_progress"],
     ) -> Preview:
+        verdict, rule = decided_by(decision, outcome)
         return Preview(
-            verdict=decision.verdict,
-            matched_rule=decision.rule,
+            verdict=verdict,
+            matched_rule=rule,
             would_be_provider=provider,
             outcome=outcome if isinstance(outcome, str) else outcome.tag,
             retry_after=outcome.retry_after if isinstance(outcome, Throttled) else None,
+            shadowed=decision.shadowed,
         )
 
     async def _decide(self, action: Action, rules: RuleSet) -> Decision:
-        values: dict[StateRead, str | None] = {}
+        now = self.clock.now()
+
+        async def ask(values: StateValues) -> Decision:
+            return rules.decide(action, now=now, state=values)
+
+        try:
+            return await self.with_state(action, ask)
+        except EvaluationError as error:
+            raise RuleFailedError(error) from None
+
+    async def with_state(
+        self,
+        action: Action,
+        ask: Callable[[StateValues], Awaitable[T]],
+        given: StateValues | None = None,
+    ) -> T:
+        """Return what `ask` gives, with all entries that it wants to know of `action`'s tenant.
+
+        Args:
+            action: What is decided about.
+            ask: Asks for entries that it lacks with `StateNotReadError`.
+            given: Entries that count in place of those in the store.
+
+        Raises:
+            GatewayError: They cannot be read.
+        """
+        values: dict[StateRead, str | None] = dict(given or {})
         for _ in range(MAX_READS):
             try:
-                return rules.decide(action, now=self.clock.now(), state=values)
+                return await ask(values)
             except StateNotReadError as needed:
                 reads = tuple(read for read in needed.reads if read not in values)
                 began = await self._peek(reads=state_keys(action, reads))
                 values.update(zip(reads, began.values, strict=True))
-            except EvaluationError as error:
-                raise RuleFailedError(error) from None
         raise RuleFailedError("state access error: the rules ask for ever more entries")
 
     async def _peek(

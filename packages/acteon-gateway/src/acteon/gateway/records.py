@@ -24,6 +24,7 @@ from acteon.core import (
 )
 from acteon.executor import Progress
 from acteon.gateway.places import Place
+from acteon.gateway.refusals import decided_by
 from acteon.rules import Decision, MatchedRule
 
 
@@ -64,6 +65,7 @@ def make_record(
     """Return the record of a dispatch that ended in `outcome`; never fails."""
     action = story.action
     decision = story.decision
+    verdict, rule = ("error", None) if decision is None else decided_by(decision, outcome)
     return AuditRecord(
         id=new_id(),
         action_id=action.id,
@@ -71,11 +73,11 @@ def make_record(
         tenant=action.tenant,
         provider=action.provider,
         action_type=action.action_type,
-        verdict="error" if decision is None else decision.verdict,
-        matched_rule=None if decision is None else decision.rule,
+        verdict=verdict,
+        matched_rule=rule,
         outcome=outcome.tag,
         action_payload=trail.payload(action.payload),
-        verdict_details=_verdict_details(story),
+        verdict_details=_verdict_details(story, verdict),
         outcome_details=(
             _EXECUTED[outcome.response.status]
             if isinstance(outcome, Executed)
@@ -97,13 +99,15 @@ def _labels(metadata: Mapping[str, str]) -> bytes:
     return encode_told(metadata if isinstance(metadata, dict) else dict(metadata))
 
 
-def _verdict_details(story: Story) -> bytes:
+def _verdict_details(story: Story, verdict: str) -> bytes:
     decision = story.decision
     if decision is None:
         return encode_told({"verdict": "error", **(story.notes or {})})
-    if not (decision.errors or story.notes):
-        return _plain_verdict(decision.verdict, decision.matched)
-    details = {**_verdict(decision.verdict, decision.matched), **(story.notes or {})}
+    if not (decision.errors or decision.shadowed or story.notes):
+        return _plain_verdict(verdict, decision.matched)
+    details = {**_verdict(verdict, decision.matched), **(story.notes or {})}
+    if decision.shadowed:
+        details["shadow_rules"] = _named(decision.shadowed)
     if decision.errors:
         details["rule_errors"] = [{"rule": rule, "error": error} for rule, error in decision.errors]
     return encode_told(details)
@@ -112,8 +116,12 @@ def _verdict_details(story: Story) -> bytes:
 def _verdict(verdict: str, matched: tuple[MatchedRule, ...]) -> dict[str, Any]:
     details: dict[str, Any] = {"verdict": verdict}
     if matched:
-        details["matched_rules"] = [{"rule": rule, "verdict": verdict} for rule, verdict in matched]
+        details["matched_rules"] = _named(matched)
     return details
+
+
+def _named(rules: tuple[MatchedRule, ...]) -> list[dict[str, str]]:
+    return [{"rule": rule, "verdict": verdict} for rule, verdict in rules]
 
 
 @lru_cache(maxsize=1024)  # There are few rules, and each matches again and again.

@@ -8,7 +8,7 @@ from acteon.core import Action, ActionOutcome, Deduplicated, Failed, Suppressed,
 from acteon.gateway.asking import whole_seconds
 from acteon.gateway.errors import InProgressError, RouteNotFoundError
 from acteon.provider import ProviderRegistry, RegisteredProvider
-from acteon.rules import Decision
+from acteon.rules import Decision, Deduplicate, Throttle
 from acteon.state import Began, Claimed
 
 LONGEST_ADVICE: Final = timedelta(seconds=5)
@@ -24,6 +24,18 @@ def held_back(decision: Decision) -> ActionOutcome | None:
     if quota is not None and quota.max_count == 0 and decision.claim is None:
         return Throttled(whole_seconds(quota.window))
     return None
+
+
+def decided_by(decision: Decision, outcome: object) -> tuple[str, str | None]:
+    """Return the verdict and the rule that are to be told about an action that ended in `outcome`.
+
+    Of several rules that act together it is the one that held the action back, if one did.
+    """
+    if isinstance(outcome, Throttled) and decision.quota is not None:
+        return Throttle.verdict, decision.quota.rule
+    if isinstance(outcome, Deduplicated) and decision.claim is not None:
+        return Deduplicate.verdict, decision.claim.rule
+    return decision.verdict, decision.rule
 
 
 def provider_of(

@@ -41,6 +41,7 @@ class GatewaySettings:
         on_store_error: What a throttle does when the store cannot count.
         environment: Variables that rules see as `env`.
         poll: How often the toggles of other gateways are looked for.
+        look: How often watched rule files are looked at though no change of them was reported.
     """
 
     lease: timedelta = field(default=timedelta(seconds=30), validator=gt(timedelta(0)))
@@ -50,3 +51,4 @@ class GatewaySettings:
     on_store_error: OnStoreError = OnStoreError.ALLOW
     environment: Mapping[str, str] = field(factory=dict[str, str])
     poll: timedelta = field(default=timedelta(seconds=1), validator=gt(timedelta(0)))
+    look: timedelta = field(default=timedelta(seconds=5), validator=ge(timedelta(milliseconds=1)))

@@ -7,9 +7,10 @@ many threads that call at once share trips to the state store as concurrent task
 import asyncio
 import atexit
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +24,11 @@ from acteon.audit import AuditPage, AuditQuery, AuditRecord, AuditTrail, Scope
 from acteon.core import NOBODY, Action, ActionOutcome, Caller, ConfigError
 from acteon.executor import DeadLetter
 from acteon.gateway.errors import GatewayError, NotOpenError
+from acteon.gateway.explaining import Evaluation
 from acteon.gateway.gateway import Gateway
 from acteon.gateway.preview import Preview
 from acteon.gateway.rulebook import Reloaded
-from acteon.rules import Rule
+from acteon.rules import Rule, StateValues
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -220,10 +222,31 @@ class SyncGateway:
         """Preview each of `actions` by itself; results, or errors in their place, in order."""
         return self._loop.call(self._open.preview_batch, actions)
 
+    def explain(
+        self,
+        action: Action,
+        *,
+        now: datetime | None = None,
+        state: StateValues | None = None,
+        rules: Iterable[Rule] | None = None,
+    ) -> Evaluation:
+        """Return what the rules decide about `action`, why, and what would become of it."""
+        gateway = self._open
+
+        async def ask() -> Evaluation:
+            return await gateway.explain(action, now=now, state=state, rules=rules)
+
+        return self._loop.call(ask)
+
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, in the order in which they are asked, as toggled."""
         return self._open.rules
+
+    @property
+    def rules_version(self) -> str:
+        """What tells the rules in force from others: equal ones have the same everywhere."""
+        return self._open.rules_version
 
     def reload_rules(self, directory: Path | None = None) -> Reloaded:
         """Read rule files again and put them in force, in place of all rules; or change nothing."""
