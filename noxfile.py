@@ -103,7 +103,7 @@ def build(session: nox.Session) -> None:
 @nox.session(default=False)
 def serve(session: nox.Session) -> None:
     """Run the quickstart; with a configuration (`-- -c my.toml --port 3000`), that server alone."""
-    session.install("-e", "packages/acteon-server[fast]", "rich>=14")
+    session.install("-e", "packages/acteon-server[fast]")
     command = ["python", "examples/quickstart/quickstart.py", *session.posargs]
     if any(re.match("-c|--config(=|$)", argument) for argument in session.posargs):
         command = ["acteon-server", *session.posargs]
@@ -112,9 +112,20 @@ def serve(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure dispatches per second, in process and over HTTP, beside a bare route."""
+    """Measure dispatches per second, in process and over HTTP, beside a bare route; then rules."""
     session.install("--group", "dev")
     session.run("python", "packages/acteon-server/benchmarks/dispatch.py", *session.posargs)
+    session.run("python", "packages/acteon-server/benchmarks/rules.py")
+    session.run("python", "packages/acteon-rules-cel/benchmarks/cel.py")
+    for package in ("acteon-rules", "acteon-rules-cel"):
+        session.run("python", f"packages/{package}/benchmarks/stalls.py")
+
+
+@nox.session(default=False, name="cel-conformance")
+def cel_conformance(session: nox.Session) -> None:
+    """Run the public CEL cases with each engine alone, and with what is built on it."""
+    session.install("-e", "packages/acteon-rules-cel[native]", "pip")
+    session.run("python", "packages/acteon-rules-cel/conformance/run.py", *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)

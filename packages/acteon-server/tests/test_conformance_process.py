@@ -163,6 +163,28 @@ async def test_a_missing_directory_of_rules_is_a_warning(start: Starting) -> Non
         assert warning["acteon.directory"].endswith("missing")
 
 
+async def test_rule_files_that_change_are_put_in_force_if_they_are_watched(
+    start: Starting, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules" / "a.yaml"
+    file.parent.mkdir()
+    rule = "{name: no, condition: {all: []}, action: {type: deny}}"
+    file.write_text("rules: []")
+    async with start('[rules]\ndirectory = "rules"\nwatch = true\n') as server:
+        (tmp_path / "new").write_text("rules: [{name: no}]")
+        (tmp_path / "new").rename(file)
+        refused = await server.says("changed rule files cannot be used: the rules stay as they are")
+        assert refused["acteon.problem"].startswith("rules/a.yaml:1:9: rule 'no': missing field")
+        assert "Executed" not in (await server.dispatch()).json()
+        (tmp_path / "new").write_text(f"rules: [{rule}]")
+        (tmp_path / "new").rename(file)
+        await server.says("rules loaded")
+        assert (await server.dispatch()).json() == {"Suppressed": {"rule": "no"}}
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.ended() == 0
+    assert not [record for record in server.logged if record["logger"].startswith("watchfiles")]
+
+
 async def test_what_is_under_way_ends_and_is_recorded(  # 139
     start: Starting, receiver: Receiver, tmp_path: Path
 ) -> None:

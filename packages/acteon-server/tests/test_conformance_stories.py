@@ -346,11 +346,13 @@ async def without_a_body_the_configured_directory_is_loaded(bench: Bench) -> Non
     folder = bench.rules_folder("mine", one=f"rules:\n{rule('one', SUPPRESS)}")
     async with bench.open(rules_directory=folder) as api:
         answer = await api.send("POST", RELOAD)
+        version = api.gateway.rules_version
     assert answer.status == 200
     assert answer.json() == {
         "reloaded": 1,
         "directory": str(folder),
         "loaded": 1,
+        "version": version,
         "errors": [],
         "warnings": [],
     }

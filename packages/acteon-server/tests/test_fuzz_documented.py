@@ -37,7 +37,8 @@ EXAMPLES = {
     "ready": 1,
     "metrics": 1,
     "metrics_prometheus": 1,
-    "list_rules": 1,
+    "list_rules": 10,
+    "evaluate_rules": 150,
     "dlq_stats": 1,
     "dlq_drain": 1,
     "reload_rules": 130,  # Last: it may put other rules in force.

@@ -35,7 +35,7 @@ def _restored() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in ("acteon", "acteon.gateway", "acteon.state_redis"):
+    for name in ("acteon", "acteon.gateway", "acteon.state_redis", "watchfiles"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -191,6 +191,18 @@ def test_what_is_not_asked_for_is_not_logged() -> None:
     assert "a detail" not in logged({})
     assert "a detail" in logged({"ACTEON_LOG": "acteon.gateway=debug"})
     assert "rules loaded" not in logged({"ACTEON_LOG": "error,acteon.gateway=warn"})
+
+
+def test_what_others_tell_is_logged_from_warn_on_unless_they_are_named() -> None:
+    for asked, told in (
+        ({}, False),
+        ({"ACTEON_LOG": "debug"}, False),
+        ({"ACTEON_LOG": "error,watchfiles=info"}, True),
+    ):
+        stream = io.StringIO()
+        configure_logging(asked, stream)
+        logging.getLogger("watchfiles.main").info("1 change detected")
+        assert bool(stream.getvalue()) is told
 
 
 def test_nothing_is_logged_when_logs_are_off() -> None:

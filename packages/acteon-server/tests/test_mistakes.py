@@ -194,7 +194,8 @@ HARMS: Final = {
     ),
     "laughs": Harm(
         make=text(LAUGHS),
-        says="rules/a.yaml:6:17: repetition limit exceeded: more than 200000 values",
+        says="rules/a.yaml:6:17: repetition limit exceeded: more than 200000 values; make several "
+        "files of it, or repeat less with aliases",
     ),
     "cycle": Harm(
         make=text("rules: &a\n  - *a"),

@@ -1,61 +1,24 @@
 """The command `acteon-server`."""
 
-import logging
 import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any
 
 import click
 
-from acteon.core import ActeonError
 from acteon.server.config import load_config, warn_about
-from acteon.server.lines import one_line
 from acteon.server.logs import configure_logging
-
-log = logging.getLogger(__name__)
-
-
-class _UsageError(click.ClickException):
-    """A wrong use of the command, told as every mistake is: in one line."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"error: {one_line(self.message)}", err=True)
+from acteon.server.rule_commands import rules
+from acteon.server.usage import OneLineGroup, WrongUseError, told
 
 
-class _OneLineGroup(click.Group):
-    """A group of commands that tells wrong uses in one line, and how to mend them."""
+class _Commands(OneLineGroup):
+    """What the command can do."""
 
-    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        try:
-            return super().make_context(*arguments, **options)
-        except click.UsageError as error:
-            raise _UsageError(_usage(error)) from None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if self.get_command(ctx, name) is None:
-            hint = f"; for a configuration file: -c {name}" if _is_file(name) else ""
-            raise _UsageError(f"{name}: there is no such command{hint or _SEE_HELP}")
-        return super().resolve_command(ctx, args)
-
-
-_SEE_HELP: Final = "; acteon-server --help shows what there is"
-
-
-def _usage(error: click.UsageError) -> str:
-    text = error.format_message().rstrip(".")
-    text = f"{text[:1].lower()}{text[1:]}"
-    if isinstance(error, click.NoSuchOption):
-        meant = ["--port"] if error.option_name == "-p" else error.possibilities or ()
-        if meant:
-            return f"no such option {error.option_name!r}; did you mean {' or '.join(meant)}?"
-    return f"{text}{_SEE_HELP}"
+    def hint(self, name: str) -> str:
+        return f"for a configuration file: -c {name}" if _is_file(name) else ""
 
 
 def _is_file(name: str) -> bool:
@@ -73,7 +36,7 @@ class _Port(click.IntRange):
 
 
 @click.group(
-    cls=_OneLineGroup,
+    cls=_Commands,
     invoke_without_command=True,
     subcommand_metavar="[COMMAND]",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -106,7 +69,7 @@ def main(
     """
     if context.invoked_subcommand is None:
         if len(paths) > 1:
-            raise _UsageError("--config is given twice; there is one configuration file")
+            raise WrongUseError("--config is given twice; there is one configuration file")
         context.exit(run_server(paths[0] if paths else None, host, port))
 
 
@@ -124,24 +87,10 @@ def run_server(path: Path | None, host: str | None, port: int | None) -> int:
 
         run(config)
     except Exception as error:  # noqa: BLE001 - the outermost place: told in one line, whatever it is
-        for line in _told(error):
+        for line in told(error):
             click.echo(f"error: {line}", err=True)
         return 1
     return 0
 
 
-def _is_group(error: Exception) -> TypeGuard[ExceptionGroup[Exception]]:
-    return isinstance(error, ExceptionGroup)
-
-
-def _told(error: Exception) -> list[str]:
-    """Return what the operator is told about `error`, one line a problem."""
-    if _is_group(error):
-        return [line for inner in error.exceptions for line in _told(inner)]
-    if isinstance(error, ActeonError):
-        return [one_line(line) for line in str(error).split("\n")]
-    if isinstance(error, OSError):
-        return [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
-    log.debug("unexpected error", exc_info=error)
-    text = one_line(f"{type(error).__name__}: {error}")
-    return [f"{text}; ACTEON_LOG=debug shows where"]
+main.add_command(rules)

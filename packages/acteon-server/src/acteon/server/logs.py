@@ -29,6 +29,8 @@ _LEVELS: Final = {
     "error": logging.ERROR,
     "off": OFF,
 }
+_TALKATIVE: Final = ("watchfiles",)
+"""Loggers that tell below `warn` what nobody wants to know who does not name them."""
 _COLOURS: Final = {"TRACE": "35", "DEBUG": "34", "INFO": "32", "WARN": "33", "ERROR": "31"}
 _OWN: Final = "acteon."
 _PLAIN: Final = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
@@ -111,6 +113,8 @@ class LogLevels:
         """Set the levels of the process' loggers."""
         logging.addLevelName(TRACE, "TRACE")
         logging.getLogger().setLevel(self.default)
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(max(self.default, logging.WARNING))
         for name, level in self.by_logger.items():
             logging.getLogger(name).setLevel(level)
 

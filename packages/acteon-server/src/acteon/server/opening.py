@@ -66,6 +66,7 @@ async def open_gateway(
         executor=executor_settings(config),
         dead_letters=dead_letters(config),
         rules_directory=config.rules.directory,
+        watch_rules=config.rules.watch,
         strict_rules=config.rules.strict,
         settings=gateway_settings(config),
         clock=clock,

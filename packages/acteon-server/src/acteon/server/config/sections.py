@@ -151,12 +151,15 @@ class RulesSection:
 
     Attributes:
         directory: The directory of the rule files; None: there are no rules.
+        watch: Whether rule files are put in force when they change, by this process alone. What
+            cannot be used is logged, and the rules stay as they are.
         strict: Whether what is otherwise a warning about a rule file refuses it.
         on_error: What a rule that cannot be evaluated does to the action.
         on_store_error: What a throttle does when the store cannot count.
     """
 
     directory: Path | None = None
+    watch: bool = False
     strict: bool = False
     on_error: OnRuleError = OnRuleError.FAIL
     on_store_error: OnStoreError = OnStoreError.ALLOW

@@ -56,6 +56,7 @@ def create_app(
         RawRoute("/v1/dispatch/batch", {"POST": batch}, authenticate),
         protected("/v1/rules", "GET", rules.list_all),
         protected("/v1/rules/reload", "POST", rules.reload),
+        protected("/v1/rules/evaluate", "POST", rules.evaluate),
         protected("/v1/rules/{name}/enabled", "PUT", rules.set_enabled),
         protected("/v1/audit", "GET", audit.query),
         protected("/v1/audit/{action_id}", "GET", audit.latest),

@@ -1,7 +1,7 @@
 """What answers say whose texts are written by other packages: for the documentation only."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from attrs import frozen
 
@@ -100,6 +100,14 @@ class Duration:
 
 
 @frozen(kw_only=True)
+class RuleAndVerdict:
+    """A rule, and what it stands for."""
+
+    rule: str
+    verdict: str
+
+
+@frozen(kw_only=True)
 class DryRun:
     """What would become of an action that was dispatched now.
 
@@ -109,6 +117,7 @@ class DryRun:
         would_be_provider: Who would be called; null if nobody would.
         outcome: How it would end if the provider took the call.
         retry_after: When the quota opens again, if it is used up.
+        shadowed: Rules in shadow mode that would have matched; left out if there are none.
     """
 
     verdict: str
@@ -116,3 +125,136 @@ class DryRun:
     would_be_provider: str | None = None
     outcome: str
     retry_after: Duration | None = None
+    shadowed: tuple[RuleAndVerdict, ...] = ()
+
+
+@frozen(kw_only=True)
+class RuleDetails:
+    """A rule in force, and what it has done since this process started.
+
+    Attributes:
+        name: Its name.
+        priority: Rules are asked in ascending order of these.
+        enabled: Whether it is asked at all.
+        description: What its author says about it.
+        file: Where it was read, or empty.
+        line: Its line there, or 0.
+        verdict: What follows when it matches.
+        condition: When it matches, as people write it.
+        continue_: Whether rules after it are asked as well when it matches.
+        shadow: Whether it is only tried: counted and recorded, without any effect.
+        on_error: What follows when it cannot be evaluated; null: what `[rules] on_error` says.
+        timezone: Where `time` is told.
+        matches: How often it matched; in shadow mode, would have.
+        errors: How often it could not be evaluated.
+    """
+
+    name: str
+    priority: int
+    enabled: bool
+    description: str | None
+    file: str
+    line: int
+    verdict: str
+    condition: str
+    continue_: bool
+    shadow: bool
+    on_error: Literal["fail", "skip", "deny"] | None
+    timezone: str
+    matches: int
+    errors: int
+
+
+@frozen(kw_only=True)
+class SeenValue:
+    """Something that a condition looked at.
+
+    Attributes:
+        field: What it is, such as `action.payload.amount`.
+        value: What it was; cut off if it is long.
+    """
+
+    field: str
+    value: Any
+
+
+@frozen(kw_only=True)
+class RuleExplanation:
+    """What one rule had to do with a decision.
+
+    Attributes:
+        rule: Its name.
+        verdict: What follows when it matches.
+        priority: Rules are asked in ascending order of these.
+        file: Where it was read, or empty.
+        line: Its line there, or 0.
+        continue_: Whether rules after it are asked as well when it matches.
+        shadow: Whether it is only tried.
+        result: What became of it; `not_reached`: a rule before it decided.
+        decides: Whether it ended the evaluation.
+        clause: The part of its condition that decided about it, or failed.
+        seen: What the condition looked at, in order.
+        error: Why it could not be evaluated.
+        would_match: Whether it would match if it were asked, for rules that were not.
+    """
+
+    rule: str
+    verdict: str
+    priority: int
+    file: str
+    line: int
+    continue_: bool
+    shadow: bool
+    result: Literal["matched", "not_matched", "failed", "disabled", "not_reached"]
+    decides: bool
+    clause: str | None
+    seen: tuple[SeenValue, ...]
+    error: str | None
+    would_match: bool | None
+
+
+@frozen(kw_only=True)
+class WouldBe:
+    """What would become of an action.
+
+    Attributes:
+        outcome: How it would end if its provider took the call; `in_progress` while another one
+            with its key is being delivered; `error` if it reached no outcome.
+        provider: Who would be called; null if nobody would.
+        payload: What that one would get.
+        claim_key: What makes it the same as others, if that is asked.
+        retry_after_seconds: When the quota opens again, if it is used up.
+        error: Why it would reach no outcome.
+        code: What kind of failure that is.
+    """
+
+    outcome: str
+    provider: str | None
+    payload: Any
+    claim_key: str | None
+    retry_after_seconds: int | None
+    error: str | None
+    code: str | None
+
+
+@frozen(kw_only=True)
+class EvaluateResponse:
+    """What rules decide about an action, why, and what would become of it.
+
+    Attributes:
+        rules_version: Tells the rules from others.
+        now: The instant that conditions saw.
+        decision: What the rules decide: `verdict`, `rule`, `refused`, `matched`, and as far as
+            there is any, `claim`, `quota`, `route`, the changed `payload`, `shadowed` rules and
+            `errors`. Null if a rule fails, and the dispatch with it.
+        would_be: What would become of the action.
+        rules: What each rule had to do with it, in the order of evaluation.
+        warnings: What is odd about the rules, if they were sent.
+    """
+
+    rules_version: str
+    now: str
+    decision: Mapping[str, Any] | None
+    would_be: WouldBe
+    rules: tuple[RuleExplanation, ...]
+    warnings: tuple[str, ...]

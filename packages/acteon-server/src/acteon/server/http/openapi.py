@@ -10,6 +10,7 @@ import msgspec
 
 from acteon.core import Action, Failed, ProviderResponse
 from acteon.server.http import documented, shapes
+from acteon.server.http.evaluating import EvaluateRequest
 from acteon.server.http.examples import EXAMPLES
 from acteon.server.http.operations import OPERATIONS, REF, TEXT, Json, Operation, ref
 
@@ -34,7 +35,18 @@ _CLASSES: Final = (
     documented.AuditPage,
     documented.AuditQuery,
     documented.DryRun,
+    documented.RuleDetails,
+    documented.EvaluateResponse,
+    EvaluateRequest,
 )
+_INNER: Final = (
+    documented.Duration,
+    documented.RuleAndVerdict,
+    documented.RuleExplanation,
+    documented.SeenValue,
+    documented.WouldBe,
+)
+"""Classes that only others of them name."""
 _NAMES: Final = {
     "id": "ActionId",
     "namespace": "Namespace",
@@ -104,7 +116,7 @@ def _json_content(schema: Json) -> Json:
 
 def _schemas() -> Json:
     _, found = msgspec.json.schema_components(_CLASSES, ref_template=REF)
-    classes = {cls.__name__: cls for cls in (*_CLASSES, documented.Duration)}
+    classes = {cls.__name__: cls for cls in (*_CLASSES, *_INNER)}
     schemas: Json = {}
     for name, schema in found.items():
         cls = classes.get(name)
@@ -119,8 +131,6 @@ def _schemas() -> Json:
     for name, own in _NAMES.items():
         text = action[name].get("description")
         action[name] = {**ref(own), **({"description": text} if text else {})}
-    query: Json = schemas["AuditQuery"]["properties"]
-    query["from"] = query.pop("from_")
     for name, example in EXAMPLES.items():
         schemas[name]["examples"] = [example]
     return dict(sorted(schemas.items()))
@@ -177,8 +187,16 @@ _MEMBER: Final = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 def _with_texts(schema: Json, cls: type[Any]) -> Json:
     """Return `schema` with the texts of the docstring of `cls` where they belong."""
     about, _, members = (inspect.getdoc(cls) or "").partition("\n\nAttributes:\n")
-    properties: Json = {name: dict(member) for name, member in schema["properties"].items()}
+    properties: Json = {_own(name): dict(member) for name, member in schema["properties"].items()}
     for name, text in _MEMBER.findall(members):
-        if name in properties and text != "…":
-            properties[name]["description"] = " ".join(text.split())
-    return {**schema, "description": " ".join(about.split()), "properties": properties}
+        if _own(name) in properties and text != "…":
+            properties[_own(name)]["description"] = " ".join(text.split())
+    described = {**schema, "description": " ".join(about.split()), "properties": properties}
+    if "required" in schema:
+        described["required"] = [_own(name) for name in schema["required"]]
+    return described
+
+
+def _own(name: str) -> str:
+    """Return the name that Python keeps for itself, if `name` stands in for one."""
+    return name.removesuffix("_")

@@ -56,6 +56,9 @@ _COUNT: Final[Json] = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
 _DRY_RUN: Final = _parameter(
     "dry_run", "query", {"type": "boolean", "default": False}, "Tell what would happen; do nothing"
 )
+_DETAILS: Final = _parameter(
+    "details", "query", {"type": "boolean", "default": False}, "Tell all about each rule"
+)
 _FILTERS: Final = (
     *(_parameter(name, "query", TEXT, f"Only records with this `{name}`") for name in FILTERS),
     _parameter("from", "query", _INSTANT, "Only records dispatched then or later"),
@@ -129,7 +132,9 @@ OPERATIONS: Final = (
         id="list_rules",
         tag="Rules",
         summary="List rules",
-        answers=_list(ref("RuleSummary")),
+        answers=_list({"anyOf": [ref("RuleDetails"), ref("RuleSummary")]}),
+        parameters=(_DETAILS,),
+        errors=(400,),
     ),
     Operation(
         path="/v1/rules/reload",
@@ -140,6 +145,16 @@ OPERATIONS: Final = (
         answers=ref("ReloadResponse"),
         takes=ref("ReloadRequest"),
         optional_body=True,
+        errors=(*_BODY_ERRORS, 500),
+    ),
+    Operation(
+        path="/v1/rules/evaluate",
+        method="post",
+        id="evaluate_rules",
+        tag="Rules",
+        summary="Explain what the rules decide about an action, without doing it",
+        answers=ref("EvaluateResponse"),
+        takes=ref("EvaluateRequest"),
         errors=(*_BODY_ERRORS, 500),
     ),
     Operation(

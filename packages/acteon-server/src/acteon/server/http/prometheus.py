@@ -41,12 +41,7 @@ class GatewayCollector(Collector):
     def collect(self) -> Iterator[Family]:
         yield from self._dispatches()
         yield from self._providers()
-        yield _counter(
-            "acteon_rule_errors",
-            "Rules that could not be evaluated.",
-            ["rule"],
-            {(rule,): count for rule, count in self.gateway.metrics.rule_errors.items()},
-        )
+        yield from self._rules()
         yield from self._queues()
         build = InfoMetricFamily("acteon_build", "What runs here.")
         build.add_metric([], {"version": version("acteon-server")})
@@ -100,6 +95,39 @@ class GatewayCollector(Collector):
         for provider, histogram in metrics.provider_durations.items():
             _add_histogram(durations, [provider], histogram)
         yield durations
+
+    def _rules(self) -> Iterator[Family]:
+        gateway = self.gateway
+        metrics = gateway.metrics
+        for name, text, counts in (
+            ("acteon_rule_matches", "Rules that matched.", metrics.rule_matches),
+            (
+                "acteon_rule_shadow_matches",
+                "Rules in shadow mode that would have matched.",
+                metrics.rule_shadow_matches,
+            ),
+            ("acteon_rule_errors", "Rules that could not be evaluated.", metrics.rule_errors),
+        ):
+            yield _counter(name, text, ["rule"], {(rule,): count for rule, count in counts.items()})
+        yield CounterMetricFamily(
+            "acteon_rules_load_failures",
+            "Failed attempts to put rule files in force.",
+            value=metrics.rule_load_failures,
+        )
+        if gateway.rules_loaded_at is not None:
+            yield GaugeMetricFamily(
+                "acteon_rules_loaded_timestamp_seconds",
+                "When rules were put in force last.",
+                value=gateway.rules_loaded_at.timestamp(),
+            )
+        yield GaugeMetricFamily(
+            "acteon_rules_stale",
+            "1 while the rule files hold something else than what is in force.",
+            value=int(gateway.rules_stale),
+        )
+        rules = InfoMetricFamily("acteon_rules", "The rules in force.")
+        rules.add_metric([], {"version": gateway.rules_version})
+        yield rules
 
     def _queues(self) -> Iterator[Family]:
         trail = self.gateway.audit

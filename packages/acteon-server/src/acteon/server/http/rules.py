@@ -1,18 +1,23 @@
-"""The endpoints on rules: list, reload, switch."""
+"""The endpoints on rules: list, reload, evaluate, switch."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 import anyio
-from attrs import frozen
+import anyio.to_thread
+from attrs import evolve, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from acteon.core import Reader
-from acteon.gateway import Gateway
-from acteon.server.http.answers import json_answer
+from acteon.core import RULES, Reader, encode_told, load_plugin
+from acteon.gateway import Gateway, GatewayMetrics
+from acteon.rules import ParsedRules, Rule, RuleFrontend, RuleParseError, describe
+from acteon.server.http.answers import encode, json_answer, json_text
 from acteon.server.http.bodies import BodyReader, content_type
 from acteon.server.http.errors import RequestError
+from acteon.server.http.evaluating import read_evaluate_request
+from acteon.server.http.queries import flag, read_query
 from acteon.server.http.shapes import (
     ReloadRequest,
     ReloadResponse,
@@ -20,6 +25,9 @@ from acteon.server.http.shapes import (
     SetEnabledRequest,
     SetEnabledResponse,
 )
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _RELOAD: Final = Reader(ReloadRequest, ("directory",))
 _SET_ENABLED: Final = Reader(SetEnabledRequest, ("enabled",))
@@ -31,9 +39,13 @@ class RuleEndpoints:
 
     gateway: Gateway
     bodies: BodyReader
+    limiter: anyio.CapacityLimiter = field(factory=lambda: anyio.CapacityLimiter(1))
+    """Of what takes time with many rules, one is done at a time; others come in between."""
 
-    async def list_all(self, _request: Request) -> Response:
-        """Answer `GET /v1/rules`."""
+    async def list_all(self, request: Request) -> Response:
+        """Answer `GET /v1/rules`, with `details=true` by all that there is to tell of a rule."""
+        if flag(read_query(request.scope, ("details",)), "details"):
+            return json_text(await self._in_thread(self._details))
         return json_answer(
             [
                 RuleSummary(
@@ -45,6 +57,10 @@ class RuleEndpoints:
                 for rule in self.gateway.rules
             ]
         )
+
+    def _details(self) -> bytes:
+        metrics = self.gateway.metrics
+        return encode([_detailed(rule, metrics) for rule in self.gateway.rules])
 
     async def reload(self, request: Request) -> Response:
         """Answer `POST /v1/rules/reload`; without a content type, any body is ignored."""
@@ -65,9 +81,33 @@ class RuleEndpoints:
                 reloaded=reloaded.count,
                 directory=directory,
                 loaded=reloaded.count,
+                version=reloaded.version,
                 warnings=reloaded.warnings,
             )
         )
+
+    async def evaluate(self, request: Request) -> Response:
+        """Answer `POST /v1/rules/evaluate`."""
+        wanted = await self.bodies.read(request.scope, request.receive, read_evaluate_request)
+        parsed: ParsedRules | None = None
+        if wanted.rules is not None:
+            parsed = await self._in_thread(_parsed, wanted.rules)
+        try:
+            evaluation = await self.gateway.explain(
+                wanted.action,
+                now=wanted.now,
+                state=wanted.entries,
+                rules=None if parsed is None else parsed.rules,
+            )
+        except RuleParseError as error:
+            raise _bad_rules(error) from None
+        if parsed is not None:
+            odd = tuple(problem.located for problem in parsed.warnings)
+            evaluation = evolve(evaluation, warnings=(*odd, *evaluation.warnings))
+        return json_text(await self._in_thread(encode_told, evaluation.as_json()))
+
+    async def _in_thread(self, function: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        return await anyio.to_thread.run_sync(function, *args, limiter=self.limiter)
 
     async def set_enabled(self, request: Request) -> Response:
         """Answer `PUT /v1/rules/{name}/enabled`."""
@@ -81,3 +121,39 @@ class RuleEndpoints:
                 status="enabled" if wanted.enabled else "disabled",
             )
         )
+
+
+def _detailed(rule: Rule, metrics: GatewayMetrics) -> dict[str, Any]:
+    counted = metrics.rule_shadow_matches if rule.shadow else metrics.rule_matches
+    return {
+        "name": rule.name,
+        "priority": rule.priority,
+        "enabled": rule.enabled,
+        "description": rule.description,
+        "file": rule.source,
+        "line": rule.line,
+        "verdict": rule.effect.verdict,
+        "condition": describe(rule.condition),
+        "continue": rule.continues,
+        "shadow": rule.shadow,
+        "on_error": None if rule.on_error is None else rule.on_error.value,
+        "timezone": str(rule.timezone),
+        "matches": counted[rule.name],
+        "errors": metrics.rule_errors[rule.name],
+    }
+
+
+def _parsed(text: str) -> ParsedRules:
+    try:
+        return _made(load_plugin(RULES, "yaml", RuleFrontend)).parse(text)
+    except RuleParseError as error:
+        raise _bad_rules(error) from None
+
+
+def _made(frontend: Callable[[], RuleFrontend]) -> RuleFrontend:
+    return frontend()
+
+
+def _bad_rules(error: RuleParseError) -> RequestError:
+    """Return the refusal of rules that were sent; it tells all that is wrong with them."""
+    return RequestError(400, f"rules: {'; '.join(each.located for each in error.problems)}")

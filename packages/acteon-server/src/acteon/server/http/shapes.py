@@ -114,6 +114,7 @@ class ReloadResponse:
         reloaded: How many there are.
         directory: Where they came from.
         loaded: The same as `reloaded`.
+        version: Tells them from others: equal rules have the same in every process.
         errors: Always empty: if any file is bad, no rule changes and the answer is an error.
         warnings: What is odd about the files: what will fail, or may not do what it seems to.
     """
@@ -121,6 +122,7 @@ class ReloadResponse:
     reloaded: int
     directory: str
     loaded: int
+    version: str
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
