@@ -6,10 +6,11 @@ from typing import Final
 
 from attrs import frozen
 
-from acteon.rules import ConditionError, StateRead
+from acteon.rules import ConditionError, InvalidRegexError, StateRead, compile_regex
 from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS
 from acteon.rules.expression import Binary, BinaryOperator, Expression, Field, Literal, Name
 from acteon.rules.expression import ListOf as ListExpression
+from acteon.rules_cel.costs import Cost, cost_of
 from acteon.rules_cel.functions import GLOBALS, METHODS
 from acteon.rules_cel.syntax import (
     Call,
@@ -47,17 +48,13 @@ class Facts:
         reads: The state entries with literal keys.
         requires: Comparisons that hold whenever it is true.
         looks_at: The fields that it looks at, each once, in order.
-        loops: How deep its macros nest.
-        makes_lists: Whether `map` or `filter` is among them.
-        size: How many nodes it has.
+        cost: What it may do at most.
     """
 
     reads: tuple[StateRead, ...]
     requires: tuple[Expression, ...]
     looks_at: tuple[Node, ...]
-    loops: int
-    makes_lists: bool
-    size: int
+    cost: Cost
 
 
 def check(node: Node, names: Collection[str] = RULE_NAMES) -> None:
@@ -70,11 +67,15 @@ def check(node: Node, names: Collection[str] = RULE_NAMES) -> None:
     Raises:
         ConditionError: One does not; the first.
     """
+    types: set[int] = set()
     for each, local in _walk(node, frozenset()):
+        if isinstance(each, Select | Identifier) and (id(each) in types or dotted(each)):
+            types |= {id(part) for part in children(each)}
+            if isinstance(each, Select) or each.name not in names:
+                continue
         match each:
             case Identifier(name, place) if name not in names and name not in local:
-                if name not in TYPE_NAMES and dotted(each) is None and name != "google":
-                    raise ConditionError(_unknown_name(name, {*names, *local}), *place)
+                raise ConditionError(_unknown_name(name, {*names, *local}), *place)
             case Select(Identifier("action"), member, place) | Has(
                 Identifier("action"), member, place
             ) if "action" not in local and names is RULE_NAMES:
@@ -83,6 +84,11 @@ def check(node: Node, names: Collection[str] = RULE_NAMES) -> None:
                 "time" not in local and names is RULE_NAMES
             ):
                 _check_member("time", member, TIME_MEMBERS, place)
+            case Select(Identifier("now"), member, place) if (
+                "now" not in local and names is RULE_NAMES
+            ):
+                hint = "write time.hour or now.getHours()"
+                raise ConditionError(f"now has no members, such as `{member[:60]}`; {hint}", *place)
             case Call(function, arguments, is_method, place):
                 _check_call(function, len(arguments), is_method, place)
             case _:
@@ -92,12 +98,73 @@ def check(node: Node, names: Collection[str] = RULE_NAMES) -> None:
 def check_result(node: Node) -> None:
     """Check that `node` may be true or false, as far as that can be told.
 
+    So are its comparisons and patterns: what always fails is refused.
+
     Raises:
-        ConditionError: It is something else.
+        ConditionError: It is something else, or always fails.
     """
+    for each, local in _walk(node, frozenset()):
+        match each:
+            case Chain() if "action" not in local and "now" not in local:
+                _check_comparisons(each)
+            case Call("matches", (_, Constant(str() as pattern, place))):
+                _check_pattern(pattern, place)
+            case _:
+                pass
     kind = _kind(node)
     if kind:
         raise ConditionError(f"gives {kind}; a condition must be true or false", *node.place)
+
+
+def _check_comparisons(chain: Chain) -> None:
+    left = chain.first
+    compared = False
+    for operator, right in chain.steps:
+        if compared and operator in _ORDERINGS and _type(right):
+            message = "comparisons do not chain; write 1 < x && x < 5 for 1 < x < 5"
+            raise ConditionError(message, *chain.place)
+        compared = compared or operator in _ORDERINGS
+        one, other = _type(left), _type(right)
+        if one and other and one != other and len(chain.steps) == 1:
+            hints = [_WRITTEN[kind] for kind in (one, other) if kind in _WRITTEN]
+            hint = f"; write {hints[0] if hints else 'int(…) or string(…) around one of them'}"
+            if operator in _COMPARISONS:
+                raise ConditionError(f"compares {one} with {other}{hint}", *chain.place)
+            if operator == "-" and "a text" in {one, other}:
+                raise ConditionError(f"subtracts {other} from {one}{hint}", *chain.place)
+        left = right
+
+
+def _check_pattern(pattern: str, place: Place) -> None:
+    try:
+        compile_regex(pattern)
+    except InvalidRegexError as error:
+        raise ConditionError(str(error), *place) from None
+
+
+def _type(node: Node) -> str:
+    """Return what a node is for certain, of what is often confused; empty if it may be more."""
+    match node:
+        case Constant(bool() | None):
+            return ""
+        case Constant(str()) | Select(Identifier("action"), "created_at"):
+            return "a text"
+        case Constant(int() | float()) | StateCall("counter") | Call("size" | "int" | "double"):
+            return "a number"
+        case Identifier("now") | Call("timestamp"):
+            return "an instant"
+        case StateCall("since") | Call("duration"):
+            return "a duration"
+        case _:
+            return ""
+
+
+_ORDERINGS: Final = frozenset({"<", "<=", ">", ">="})
+_COMPARISONS: Final = _ORDERINGS | {"==", "!="}
+_WRITTEN: Final = {
+    "an instant": 'timestamp("2026-01-31T09:00:00Z") or timestamp(action.created_at)',
+    "a duration": 'duration("1h30m")',
+}
 
 
 def _kind(node: Node) -> str:
@@ -156,14 +223,36 @@ def dotted(node: Node) -> str | None:
     return name if name in TYPE_NAMES else None
 
 
+_ALIASES: Final = {
+    "true": "true",
+    "false": "false",
+    **dict.fromkeys(("none", "null", "nil", "undefined"), "null"),
+}
+_MEANT: Final = {
+    **dict.fromkeys(("len", "length", "count"), "size"),
+    **dict.fromkeys(("any", "some"), "exists"),
+    **dict.fromkeys(("every",), "all"),
+    **dict.fromkeys(("lower", "toLower", "toLowerCase", "lowercase", "downcase"), "lowerAscii"),
+    **dict.fromkeys(("upper", "toUpper", "toUpperCase", "uppercase", "upcase"), "upperAscii"),
+    **dict.fromkeys(("strip", "trimSpace"), "trim"),
+    **dict.fromkeys(("includes", "include", "has_key"), "contains"),
+    **dict.fromkeys(("match", "search", "test", "regex"), "matches"),
+    **dict.fromkeys(("str", "toString"), "string"),
+    **dict.fromkeys(("float", "number"), "double"),
+}
+"""What functions of other languages are called."""
+
+
 def _unknown_name(name: str, names: Collection[str]) -> str:
+    if name.lower() in _ALIASES:
+        return f"unknown name `{name}`; write {_ALIASES[name.lower()]}"
     known = {member: f"action.{member}" for member in ACTION_MEMBERS}
     known |= {each: each for each in names}
     close = difflib.get_close_matches(name, known, n=1)
     if name == "state":
         return 'state is asked with state.get("key"), state.counter("key") or state.since("key")'
-    there = ", ".join(sorted(names))
-    hint = f"did you mean `{known[close[0]]}`?" if close else f"there are {there} and state"
+    there = ", ".join(sorted({*names, "state"}))
+    hint = f"did you mean `{known[close[0]]}`?" if close else f"there are {there}"
     return f"unknown name `{name[:60]}`; {hint}"
 
 
@@ -171,6 +260,8 @@ def _check_member(owner: str, member: str, known: Collection[str], place: Place)
     if member not in known:
         close = difflib.get_close_matches(member, known, n=1)
         hint = f"did you mean `{owner}.{close[0]}`?" if close else f"there are {', '.join(known)}"
+        if owner == "action" and not close:
+            hint += f"; a field of the payload is `action.payload.{member[:60]}`"
         raise ConditionError(f"{owner} has no member `{member[:60]}`; {hint}", *place)
 
 
@@ -183,30 +274,29 @@ def _check_call(function: str, count: int, is_method: bool, place: Place) -> Non
             hint = f"; write {shown}"
         else:
             close = difflib.get_close_matches(function, [*here, *_MACROS, *there], n=1)
+            close = [_MEANT[function]] if function in _MEANT else close
             hint = f"; did you mean `{close[0]}`?" if close else ""
+            if function in RULE_NAMES and not is_method:
+                hint = f"; write {function}.NAME, or {function}[…]"
         raise ConditionError(f"unknown function `{function[:60]}`{hint}", *place)
     counts = found[1]
     if count not in counts:
         own = count - is_method
         wanted = " or ".join(str(each - is_method) for each in counts)
-        raise ConditionError(f"{function}() takes {wanted} argument(s), not {own}", *place)
+        plural = "" if wanted == "1" else "s"
+        raise ConditionError(f"{function}() takes {wanted} argument{plural}, not {own}", *place)
 
 
 def facts_of(node: Node) -> Facts:
     """Return what `node`, which was checked, is like."""
     reads: dict[StateRead, None] = {}
     fields: dict[Node, None] = {}
-    size = 0
-    makes_lists = False
     inside: set[int] = set()
     for each, local in _walk(node, frozenset()):
-        size += 1
         match each:
             case StateCall(function, Constant(str() as key)):
                 reads[StateRead(_KINDS[function], key)] = None
                 fields[each] = None
-            case Macro(kind="map" | "filter"):
-                makes_lists = True
             case _:
                 pass
         root = _root(each)
@@ -216,9 +306,7 @@ def facts_of(node: Node) -> Facts:
             while isinstance(part, Select | Item | Has):
                 part = part.operand
                 inside.add(id(part))
-    return Facts(
-        tuple(reads), tuple(_requires(node)), tuple(fields), _loops(node), makes_lists, size
-    )
+    return Facts(tuple(reads), tuple(_requires(node)), tuple(fields), cost_of(node))
 
 
 def _root(node: Node) -> str | None:
@@ -235,11 +323,6 @@ def _root(node: Node) -> str | None:
         else:
             return None
     return node.name if node.name in RULE_NAMES else None
-
-
-def _loops(node: Node) -> int:
-    inner = max((_loops(part) for part in children(node)), default=0)
-    return inner + isinstance(node, Macro)
 
 
 def _requires(node: Node) -> Iterator[Expression]:

@@ -10,11 +10,19 @@ from typing import Any, Final, assert_never
 
 from attrs import define, field
 
-from acteon.rules import EvaluationError, InvalidRegexError, StateRead, compile_regex
+from acteon.rules import (
+    Context,
+    EvaluationError,
+    InvalidRegexError,
+    StateRead,
+    compile_regex,
+)
 from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS
 from acteon.rules.stored import NEVER, counter_of, seconds_since
 from acteon.rules_cel.checking import dotted
-from acteon.rules_cel.functions import GLOBALS, METHODS
+from acteon.rules_cel.functions import GLOBALS, MATCH, METHODS, longest_search
+from acteon.rules_cel.macros import exists_one, listed, over, quantified
+from acteon.rules_cel.operators import OPERATORS, item, negate, no_such_key, select
 from acteon.rules_cel.syntax import (
     Call,
     Chain,
@@ -34,19 +42,18 @@ from acteon.rules_cel.syntax import (
     children,
 )
 from acteon.rules_cel.values import (
+    FAILURE,
     MAX_DURATION,
-    OPERATORS,
     CelType,
     Frame,
     from_json,
+    is_map,
     is_number,
-    item,
     key_of,
     key_value,
-    negate,
     no_overload,
     number,
-    select,
+    without_frames,
 )
 
 Evaluate = Callable[[Frame], Any]
@@ -57,10 +64,10 @@ class Closures:
     """Compiles one condition.
 
     Attributes:
-        depth: How many variables of macros there are at once, at most.
+        roots: The variables that there are always.
     """
 
-    depth: int = field(default=0, init=False)
+    roots: Mapping[str, Evaluate] = field(factory=lambda: ROOTS)
     _slots: dict[str, int] = field(factory=dict[str, int], init=False)
 
     def compile(self, node: Node) -> Evaluate:
@@ -94,7 +101,8 @@ class Closures:
             case Call():
                 return self._call(node)
             case StateCall(function, key):
-                return _STATE[function](self.compile(key))
+                read, name = STATE[function], self.compile(key)
+                return lambda frame: read(frame.context, state_key(name(frame)))
             case ListOf(items):
                 parts = [self.compile(each) for each in items]
                 return lambda frame: [part(frame) for part in parts]
@@ -110,8 +118,8 @@ class Closures:
         slot = self._slots.get(name)
         if slot is not None:
             return lambda frame: frame.locals[slot]
-        if name in _ROOTS:
-            return _ROOTS[name]
+        if name in self.roots:
+            return self.roots[name]
         type_name = dotted(node)
 
         def variable(frame: Frame) -> Any:
@@ -133,11 +141,11 @@ class Closures:
             base = base.operand
         names.reverse()
         root = base.name if isinstance(base, Identifier) and base.name not in self._slots else ""
-        if type_name is not None and root not in _ROOTS:
+        if type_name is not None and root and root not in self.roots:
             return lambda frame: CelType(type_name)
-        if root == "action":
+        if root == "action" and root in self.roots:
             return _walk(_action_member(names[0]), names[1:])
-        if root == "time":
+        if root == "time" and root in self.roots:
             return _walk(_time_member(names[0]), names[1:])
         return _walk(self.compile(base), names)
 
@@ -175,30 +183,34 @@ class Closures:
     def _macro(self, node: Macro) -> Evaluate:
         target = self.compile(node.target)
         outer = self._slots
-        slot = len(outer) if node.variable not in outer else max(outer.values()) + 1
+        slot = max(outer.values(), default=-1) + 1
         self._slots = {**outer, node.variable: slot}
-        self.depth = max(self.depth, slot + 1)
         parts = (node.condition, node.result)
         condition, result = [None if part is None else self.compile(part) for part in parts]
         self._slots = outer
         cost = 1 + sum(_size(part) for part in parts if part is not None)
-        over = _over(target, slot, cost)
+        items = over(target, slot, cost)
         match node.kind:
             case "all" | "exists":
                 assert condition is not None
-                return _quantified(over, slot, condition, decisive=node.kind == "exists")
+                return quantified(items, slot, condition, decisive=node.kind == "exists")
             case "exists_one":
                 assert condition is not None
-                return _exists_one(over, slot, condition)
+                return exists_one(items, slot, condition)
             case _:
-                return _listed(over, slot, condition, result)
+                return listed(items, slot, condition, result)
 
 
 def _size(node: Node) -> int:
-    return 1 + sum(_size(part) for part in children(node))
+    own = _CALL if isinstance(node, Call) else 1
+    return own + sum(_size(part) for part in children(node))
 
 
-_ROOTS: Final[Mapping[str, Evaluate]] = {
+_CALL: Final = 4
+"""Steps that a call takes, where a member takes one."""
+
+
+ROOTS: Final[Mapping[str, Evaluate]] = {
     "action": lambda frame: {
         name: member(frame.context) for name, member in ACTION_MEMBERS.items()
     },
@@ -217,7 +229,7 @@ def _action_member(name: str) -> Evaluate:
 
     def member(frame: Frame) -> Any:
         if read is None:
-            raise EvaluationError(f"no such key: {name}")
+            raise no_such_key(name)
         return read(frame.context)
 
     return member
@@ -228,7 +240,7 @@ def _time_member(name: str) -> Evaluate:
 
     def member(frame: Frame) -> Any:
         if part is None:
-            raise EvaluationError(f"no such key: {name}")
+            raise no_such_key(name)
         return part(frame.context.now.astimezone(frame.timezone))
 
     return member
@@ -253,7 +265,7 @@ def _walk(base: Evaluate, names: Sequence[str]) -> Evaluate:
 def _has(base: Evaluate, member: str) -> Evaluate:
     def look(frame: Frame) -> bool:
         value = base(frame)
-        if isinstance(value, dict):
+        if is_map(value):
             return member in value
         raise no_overload(f"has member {member}", value)
 
@@ -280,7 +292,8 @@ def _logic(decisive: bool, operands: Sequence[Evaluate]) -> Evaluate:
             try:
                 value = operand(frame)
             except EvaluationError as error:
-                failed = failed or error
+                frame.left -= FAILURE
+                failed = failed or without_frames(error)
                 continue
             if value is decisive:
                 return bool(decisive)
@@ -310,7 +323,10 @@ def _map_of(entries: Sequence[tuple[Evaluate, Evaluate]]) -> Evaluate:
     def evaluate(frame: Frame) -> dict[Any, Any]:
         members: dict[Any, Any] = {}
         for key, value in entries:
-            name = key_of(key(frame))
+            given = key(frame)
+            if given.__class__ is float:
+                raise EvaluationError("unsupported key type: double")
+            name = key_of(given)
             if name in members:
                 raise EvaluationError(f"duplicate key in map: {key_value(name)}")
             members[name] = value(frame)
@@ -335,127 +351,37 @@ def _matches(text: Evaluate, pattern: str) -> Evaluate:
         value = text(frame)
         if not isinstance(value, str):
             raise no_overload("matches", value, pattern)
-        frame.spend(len(value) // 64)
-        return search(value)
+        frame.spend(MATCH)
+        return bool(frame.timed(longest_search(search, value), search, value))
 
     return evaluate
 
 
-def _key(key: Evaluate) -> Callable[[Frame], str]:
-    def evaluate(frame: Frame) -> str:
-        value = key(frame)
-        if isinstance(value, str):
-            return value
-        if is_number(value):
-            return str(number(value))
-        raise no_overload("the key of a state entry", value)
-
-    return evaluate
+def state_key(value: Any) -> str:
+    """Return the key of a state entry, which may be a number."""
+    if isinstance(value, str):
+        return value
+    if is_number(value):
+        return str(number(value))
+    raise no_overload("the key of a state entry", value)
 
 
-def _state_get(key: Evaluate) -> Evaluate:
-    text = _key(key)
-    return lambda frame: frame.context.read(StateRead("state", text(frame)))
+def _get(context: Context, key: str) -> str | None:
+    return context.read(StateRead("state", key))
 
 
-def _state_counter(key: Evaluate) -> Evaluate:
-    text = _key(key)
-    return lambda frame: counter_of(frame.context.read(StateRead("counter", text(frame))))
+def _counter(context: Context, key: str) -> int:
+    return counter_of(context.read(StateRead("counter", key)))
 
 
-def _state_since(key: Evaluate) -> Evaluate:
-    text = _key(key)
-
-    def since(frame: Frame) -> timedelta:
-        context = frame.context
-        seconds = seconds_since(context.read(StateRead("state", text(frame))), context.now)
-        return MAX_DURATION if seconds == NEVER else timedelta(seconds=seconds)
-
-    return since
+def _since(context: Context, key: str) -> timedelta:
+    seconds = seconds_since(context.read(StateRead("state", key)), context.now)
+    return MAX_DURATION if seconds == NEVER else timedelta(seconds=seconds)
 
 
-_STATE: Final[Mapping[str, Callable[[Evaluate], Evaluate]]] = {
-    "get": _state_get,
-    "counter": _state_counter,
-    "since": _state_since,
+STATE: Final[Mapping[str, Callable[[Context, str], Any]]] = {
+    "get": _get,
+    "counter": _counter,
+    "since": _since,
 }
-
-
-def _over(target: Evaluate, slot: int, cost: int) -> Callable[[Frame], Sequence[Any]]:
-    """Compile what a macro goes over; the steps of its whole loop are taken at once."""
-
-    def items(frame: Frame) -> Sequence[Any]:
-        value = target(frame)
-        if isinstance(value, list):
-            found: Sequence[Any] = value
-        elif isinstance(value, dict):
-            found = [key_value(key) for key in value]
-        else:
-            raise no_overload("a macro", value)
-        frame.spend(cost * len(found))
-        missing = slot + 1 - len(frame.locals)
-        if missing > 0:
-            frame.locals += [None] * missing
-        return found
-
-    return items
-
-
-def _quantified(
-    over: Callable[[Frame], Sequence[Any]], slot: int, condition: Evaluate, *, decisive: bool
-) -> Evaluate:
-    def evaluate(frame: Frame) -> bool:
-        failed: EvaluationError | None = None
-        for value in over(frame):
-            frame.locals[slot] = from_json(value)
-            try:
-                holds = condition(frame)
-            except EvaluationError as error:
-                failed = failed or error
-                continue
-            if holds is decisive:
-                return bool(decisive)
-            if holds.__class__ is not bool and failed is None:
-                failed = no_overload("exists" if decisive else "all", holds)
-        if failed is not None:
-            try:
-                raise failed
-            finally:
-                del failed  # As above.
-        return not decisive
-
-    return evaluate
-
-
-def _exists_one(over: Callable[[Frame], Sequence[Any]], slot: int, condition: Evaluate) -> Evaluate:
-    def evaluate(frame: Frame) -> bool:
-        count = 0
-        for value in over(frame):
-            frame.locals[slot] = from_json(value)
-            count += _true(condition(frame))
-        return count == 1
-
-    return evaluate
-
-
-def _listed(
-    over: Callable[[Frame], Sequence[Any]],
-    slot: int,
-    condition: Evaluate | None,
-    result: Evaluate | None,
-) -> Evaluate:
-    def evaluate(frame: Frame) -> list[Any]:
-        found: list[Any] = []
-        for value in over(frame):
-            frame.locals[slot] = value = from_json(value)
-            if condition is None or _true(condition(frame)):
-                found.append(value if result is None else result(frame))
-        return found
-
-    return evaluate
-
-
-def _true(value: Any) -> bool:
-    if value.__class__ is bool:
-        return bool(value)
-    raise no_overload("a condition", value)
+"""What `state.get(key)` and its siblings give."""

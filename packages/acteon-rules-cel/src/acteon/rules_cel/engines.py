@@ -46,11 +46,7 @@ class CelEngine(Protocol):
         ...
 
     def prepare(self, condition: Condition) -> Callable[[Mapping[str, str], tzinfo], Evaluate]:
-        """Return what makes a function that evaluates `condition` of environment and time zone.
-
-        Raises:
-            ConditionError: The engine does not take it.
-        """
+        """Return what makes a function that evaluates `condition` of environment and time zone."""
         ...
 
 
@@ -96,13 +92,17 @@ def engine(name: str | None = None) -> CelEngine:
     return NativeEngine()
 
 
-def evaluate_with(name: str, text: str, variables: Mapping[str, Any]) -> Any:
+def evaluate_with(
+    name: str, text: str, variables: Mapping[str, Any], *, types_matter: bool = True
+) -> Any:
     """Return the value of an expression outside of rules, over variables of its own.
 
     Args:
         name: The engine.
         text: The expression, of any type.
         variables: What its names stand for.
+        types_matter: Whether the native engine may refuse what its types alone show to be wrong,
+            as it does in rules.
 
     Raises:
         ConditionError: It cannot be read.
@@ -113,9 +113,9 @@ def evaluate_with(name: str, text: str, variables: Mapping[str, Any]) -> Any:
     if name == "native":
         from acteon.rules_cel.native import evaluate_natively
 
-        return evaluate_natively(text, node, variables)
+        return evaluate_natively(text, node, variables, types_matter=types_matter)
     frame = Frame(NOWHERE, {}, UTC, variables)
-    return Closures().compile(node)(frame)
+    return Closures(roots={}).compile(node)(frame)
 
 
 NOWHERE: Final = Context(cast(Action, None), None, datetime.fromtimestamp(0, UTC), {}, ())

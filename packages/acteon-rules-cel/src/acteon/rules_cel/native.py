@@ -1,37 +1,38 @@
 """Google's engine, `cel-expr-python`, within the same bounds.
 
-It has no bound of its own that would do: `map` and `filter` take time quadratic in the list, and
-`matches` as long as the text and the pattern make it. So `matches` is our own function there, under
-another name, and an action that holds too much for loops is left to the Python engine, which counts
-steps. What comes from an action is taken over once for all rules of a decision.
+It has no bound of its own that would do: `map` and `filter` take time quadratic in the list, texts
+grow without end, and `matches` and `contains` take as long as texts and patterns make them. So
+these two are our own functions there, under another name, and what may do too much with an action
+is left to the Python engine, which counts steps. What comes from an action is taken over once for
+all rules of a decision.
 """
 
-import re
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from attrs import define, field, frozen
-from cel_expr_python import cel
+from attrs import define, field
+from cel_expr_python import cel  # pyright: ignore[reportMissingTypeStubs]
 
-from acteon.rules import ConditionError, Context, EvaluationError, StateNotReadError, StateRead
+from acteon.rules import ConditionError, Context, EvaluationError, StateNotReadError
 from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS
-from acteon.rules.stored import NEVER, counter_of, seconds_since
 from acteon.rules_cel import functions
+from acteon.rules_cel.closures import STATE, state_key
+from acteon.rules_cel.complaints import condition_error, evaluation_error
+from acteon.rules_cel.costs import Held
 from acteon.rules_cel.engines import NOWHERE, Condition, Evaluate, PythonEngine
-from acteon.rules_cel.syntax import Call, Node, children
-from acteon.rules_cel.values import MAX_DURATION, CelType, Frame, Uint, from_json, key_of
+from acteon.rules_cel.syntax import Call, Constant, Node, children
+from acteon.rules_cel.values import CelType, Frame, Uint, from_json, is_list, is_map, key_of
 
 _cel: Any = cel
-_MAX_NODES: Final = 10_000
-"""Values of an action that are taken over; converting more takes too long."""
-_MAX_LOOPS: Final = 4_000
-"""Items that loops within loops may look at."""
-_MAX_LISTED: Final = 150
-"""Items of a list that `map` or `filter` may go over: they take time quadratic in it."""
+_MAX_VALUES: Final = 4_000
+"""Values, and 64 characters each, that are taken over; converting more takes too long."""
+_MAX_PART: Final = 64
+"""Characters of a text that the engine may look for; it does so in the plainest way."""
 _OWN: Final = {
     "matches": "acteon_matches",
+    "contains": "acteon_contains",
     "lowerAscii": "acteon_lowerAscii",
     "upperAscii": "acteon_upperAscii",
     "trim": "acteon_trim",
@@ -39,21 +40,25 @@ _OWN: Final = {
     "split": "acteon_split",
     "join": "acteon_join",
 }
-"""Functions that are ours there, too, by the names under which it knows them."""
+"""Functions that are ours there, too, with the names under which it knows them."""
 
 
 class _Asking(threading.local):
     """What the functions of the evaluation that runs in this thread need to know.
 
     Attributes:
-        context: The decision.
         failed: What one of them raised; the engine keeps no more of it than its text.
         frame: The evaluation.
     """
 
-    context: Context | None = None
-    failed: Exception | None = None
-    frame: Frame | None = None
+    failed: EvaluationError | StateNotReadError | None
+    frame: Frame | None
+
+    def __init__(self) -> None:
+        self.failed = self.frame = None
+
+    def taken(self) -> EvaluationError | StateNotReadError | None:
+        return self.failed
 
 
 _asking: Final = _Asking()
@@ -74,66 +79,58 @@ def _kept(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _context() -> Context:
-    assert _asking.context is not None, "functions are called while a condition is evaluated"
-    return _asking.context
+def _frame() -> Frame:
+    assert _asking.frame is not None, "functions are called while a condition is evaluated"
+    return _asking.frame
 
 
-def _state_get(key: str) -> str | None:
-    return _context().read(StateRead("state", key))
+def _state(function: str) -> Callable[..., Any]:
+    read = STATE[function]
 
+    def call(key: Any) -> Any:
+        return read(_frame().context, state_key(key))
 
-def _state_counter(key: str) -> int:
-    return counter_of(_context().read(StateRead("counter", key)))
-
-
-def _state_since(key: str) -> Any:
-
-    context = _context()
-    seconds = seconds_since(context.read(StateRead("state", key)), context.now)
-    return MAX_DURATION if seconds == NEVER else timedelta(seconds=seconds)
+    return call
 
 
 def _own(name: str) -> Callable[..., Any]:
     apply, _ = functions.METHODS[name]
 
-    def call(*arguments: Any) -> Any:
-        frame = _asking.frame
-        assert frame is not None, "functions are called while a condition is evaluated"
-        return apply(frame, *arguments)
-
-    return call
+    return lambda *arguments: apply(_frame(), *arguments)
 
 
 def _declarations() -> list[Any]:
     kind = _cel.Type
     texts = kind.List(kind.STRING)
-    declared: list[tuple[str, bool, Any, list[Any], Callable[..., Any]]] = [
-        ("state.get", False, kind.DYN, [kind.STRING], _state_get),
-        ("state.counter", False, kind.INT, [kind.STRING], _state_counter),
-        ("state.since", False, kind.DURATION, [kind.STRING], _state_since),
-        (_OWN["matches"], True, kind.BOOL, [kind.STRING] * 2, _own("matches")),
-        (_OWN["lowerAscii"], True, kind.STRING, [kind.STRING], _own("lowerAscii")),
-        (_OWN["upperAscii"], True, kind.STRING, [kind.STRING], _own("upperAscii")),
-        (_OWN["trim"], True, kind.STRING, [kind.STRING], _own("trim")),
-        (_OWN["replace"], True, kind.STRING, [kind.STRING] * 3, _own("replace")),
-        (_OWN["split"], True, texts, [kind.STRING] * 2, _own("split")),
-        (_OWN["join"], True, kind.STRING, [kind.LIST, kind.STRING], _own("join")),
+    keys = [[kind.STRING], [kind.INT], [kind.UINT], [kind.DOUBLE]]
+    declared: list[tuple[str, bool, Any, list[list[Any]], Callable[..., Any]]] = [
+        ("state.get", False, kind.DYN, keys, _state("get")),
+        ("state.counter", False, kind.INT, keys, _state("counter")),
+        ("state.since", False, kind.DURATION, keys, _state("since")),
+        (_OWN["contains"], True, kind.BOOL, [[kind.STRING] * 2], _own("contains")),
+        (_OWN["matches"], True, kind.BOOL, [[kind.STRING] * 2], _own("matches")),
+        (_OWN["lowerAscii"], True, kind.STRING, [[kind.STRING]], _own("lowerAscii")),
+        (_OWN["upperAscii"], True, kind.STRING, [[kind.STRING]], _own("upperAscii")),
+        (_OWN["trim"], True, kind.STRING, [[kind.STRING]], _own("trim")),
+        (_OWN["replace"], True, kind.STRING, [[kind.STRING] * 3], _own("replace")),
+        (_OWN["split"], True, texts, [[kind.STRING] * 2], _own("split")),
+        (_OWN["join"], True, kind.STRING, [[kind.LIST], [kind.LIST, kind.STRING]], _own("join")),
     ]
     return [
         _cel.FunctionDecl(
             name,
             [
                 _cel.Overload(
-                    f"{name.replace('.', '_')}_overload",
+                    f"{name.replace('.', '_')}_{number}",
                     return_type=gives,
                     parameters=takes,
                     is_member=is_member,
                     impl=_kept(function),
                 )
+                for number, takes in enumerate(overloads)
             ],
         )
-        for name, is_member, gives, takes, function in declared
+        for name, is_member, gives, overloads, function in declared
     ]
 
 
@@ -159,9 +156,12 @@ class NativeEngine:
 
     def prepare(self, condition: Condition) -> Callable[[Mapping[str, str], tzinfo], Evaluate]:
         """Return what evaluates `condition`; see `CelEngine`."""
-        program = _compiled(self._environment, _renamed(condition.text, condition.node))
         slow = self._fallback.prepare(condition)
-        facts = condition.facts
+        try:
+            program = _compiled(self._environment, _renamed(condition.text, condition.node))
+        except ConditionError:
+            return slow  # It knows no `1.`, and nests 32 levels deep only.
+        cost = condition.facts.cost
 
         def bind(environment: Mapping[str, str], timezone: tzinfo) -> Evaluate:
             slowly = slow(environment, timezone)
@@ -169,15 +169,15 @@ class NativeEngine:
 
             def evaluate(context: Context) -> Any:
                 shared = context.shared
-                held = shared.get(_Held)
+                held = shared.get(Held)
                 if held is None:
-                    held = shared[_Held] = _Held.of(context)
-                if not held.fits(facts.loops, makes_lists=facts.makes_lists):
+                    held = shared[Held] = _held_by(context)
+                if held is _TOO_MUCH or not cost.fits(held):
                     return slowly(context)
                 activation = shared.get(key)
                 if activation is None:
                     activation = shared[key] = self._activation(context, environment, timezone)
-                return _value(program, activation, context, Frame(context, environment, timezone))
+                return _value(program, activation, Frame(context, environment, timezone))
 
             return evaluate
 
@@ -197,91 +197,73 @@ class NativeEngine:
         )
 
 
-@frozen
-class _Held:
-    """How much an action holds.
+def _held_by(context: Context) -> Held:
+    """Return how much the action of `context` holds, counted until that is too much."""
+    metadata = context.action.metadata
+    values = longest = len(metadata)
+    pending: list[Any] = [context.payload, *metadata.values()]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            values += len(value) // 64
+            if values <= _MAX_VALUES and not _is_unicode(value):
+                return _TOO_MUCH
+        elif is_list(value) or is_map(value):
+            values += len(value)
+            longest = max(longest, len(value))
+            if values <= _MAX_VALUES:
+                if is_map(value):
+                    pending += value
+                    pending += value.values()
+                else:
+                    pending += value
+        if values > _MAX_VALUES:
+            return _TOO_MUCH
+    return Held(values=values, longest=longest)
 
-    Attributes:
-        nodes: Its values, up to one more than `_MAX_NODES`.
-        longest: The items of its longest list or map.
-    """
 
-    nodes: int
-    longest: int
+def _is_unicode(text: str) -> bool:
+    """Return whether a text can be UTF-8, as JSON may hold half of a surrogate pair."""
+    if text.isascii():
+        return True
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
-    @classmethod
-    def of(cls, context: Context) -> "_Held":
-        """Return how much the action of `context` holds, counted until that is too much."""
-        nodes = len(context.action.metadata)
-        longest = nodes
-        pending: list[Any] = [context.payload]
-        while pending and nodes <= _MAX_NODES:
-            value = pending.pop()
-            if isinstance(value, list | dict):
-                nodes += len(value)
-                longest = max(longest, len(value))
-                if nodes <= _MAX_NODES:
-                    inner = value.values() if isinstance(value, dict) else value
-                    pending += [each for each in inner if each.__class__ in (dict, list)]
-        return cls(nodes, longest)
 
-    def fits(self, loops: int, *, makes_lists: bool) -> bool:
-        """Return whether loops so deep over it end soon enough."""
-        if self.nodes > _MAX_NODES:
-            return False
-        if makes_lists and self.longest > _MAX_LISTED:
-            return False
-        return loops == 0 or self.longest**loops <= _MAX_LOOPS
+_TOO_MUCH: Final = Held(values=_MAX_VALUES + 1, longest=_MAX_VALUES + 1)
 
 
 def _compiled(environment: Any, text: str) -> Any:
     try:
         return environment.compile(text)
+    except RuntimeError:
+        pass  # The checker refuses `1 == 1.0`, though it takes `x == 1.0`, whatever x is.
+    try:
+        return environment.compile(text, disable_check=True)
     except RuntimeError as error:
-        raise _refused(str(error)) from None
+        raise condition_error(str(error)) from None
 
 
-def _refused(text: str) -> ConditionError:
-    """Return the first complaint of the engine, with its place."""
-    found = _COMPLAINT.search(text)
-    if found is None:
-        return ConditionError(" ".join(text.split())[:200])
-    line, column, message = found.groups()
-    for own, name in {name: own for own, name in _OWN.items()}.items():
-        message = message.replace(own, name)
-    return ConditionError(message.strip(), max(0, int(line)), max(0, int(column)))
-
-
-def _value(program: Any, activation: Any, context: Context, frame: Frame) -> Any:
-    _asking.context, _asking.failed, _asking.frame = context, None, frame
+def _value(program: Any, activation: Any, frame: Frame) -> Any:
+    outer = _asking.frame, _asking.failed
+    _asking.frame, _asking.failed = frame, None
     try:
         result = program.eval(activation)
-        failed = _asking.failed
+        failed = _asking.taken()
     except RuntimeError as error:
-        raise EvaluationError(_plain(str(error))) from None
+        raise evaluation_error(str(error)) from None
     finally:
-        _asking.context = _asking.failed = _asking.frame = None
+        _asking.frame, _asking.failed = outer
     try:
         if isinstance(failed, StateNotReadError):
             raise failed
         if result.type() == _ERROR:
-            raise failed or EvaluationError(_plain(str(result.value())))
+            raise failed or evaluation_error(str(result.value()))
     finally:
         del failed  # Without it, error and frame would keep each other.
     return _converted(result)
 
 
 _ERROR: Final = _cel.Type.ERROR
-_COMPLAINT: Final = re.compile(r"<input>:(-?\d+):(-?\d+): ([^\n]*)")
-_MISSING: Final = re.compile(r'Key not found in map : "(.*)"')
-_CODE: Final = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$")
-
-
-def _plain(text: str) -> str:
-    """Return the engine's text without its code."""
-    plain = " ".join(_CODE.sub("", text).split())[:300]
-    missing = _MISSING.fullmatch(plain)
-    return f"no such key: {missing[1]}" if missing else plain
 
 
 def _renamed(text: str, node: Node) -> str:
@@ -290,12 +272,21 @@ def _renamed(text: str, node: Node) -> str:
     places = [
         (each.place, each.function)
         for each in _calls(node)
-        if each.is_method and each.function in _OWN
+        if each.is_method and each.function in _OWN and not _is_short(each)
     ]
     for (line, column), function in sorted(places, reverse=True):
         before, after = lines[line - 1][: column - 1], lines[line - 1][column - 1 :]
         lines[line - 1] = before + _OWN[function] + after.removeprefix(function)
     return "\n".join(lines)
+
+
+def _is_short(call: Call) -> bool:
+    """Return whether a call looks for a short text, which the engine may do itself."""
+    match call:
+        case Call("contains", (_, Constant(str() as part))):
+            return len(part) <= _MAX_PART
+        case _:
+            return False
 
 
 def _calls(node: Node) -> list[Call]:
@@ -323,18 +314,19 @@ def _ours(value: Any) -> Any:
 def _converted(result: Any) -> Any:
     """Return a value of the engine as ours."""
     kind, value = result.type(), result.value()
-    name = kind.name()
+    name = str(kind.name())
     match value:
-        case list():
+        case _ if is_list(value):
             return [_converted(each) for each in value]
-        case dict():
+        case _ if is_map(value):
             return {key_of(key): _converted(member) for key, member in value.items()}
         case bytearray():
             return bytes(value)
         case int() if name == "UINT":
             return Uint(value)
         case _ if name == "TYPE":
-            return CelType(_TYPES.get(value.name(), value.name()))
+            type_name = str(value.name()).partition("<")[0]
+            return CelType(_TYPES.get(type_name, type_name))
         case _:
             return value
 
@@ -355,14 +347,30 @@ _TYPES: Final = {
 }
 
 
-def evaluate_natively(text: str, node: Node, variables: Mapping[str, Any]) -> Any:
+_DECLARED: Final[Mapping[type, str]] = {
+    Uint: "UINT",
+    bytes: "BYTES",
+    datetime: "TIMESTAMP",
+    timedelta: "DURATION",
+}
+"""The types of values that the engine does not find out by itself."""
+
+
+def evaluate_natively(
+    text: str, node: Node, variables: Mapping[str, Any], *, types_matter: bool
+) -> Any:
     """Return the value of an expression over variables of its own; see `evaluate_with`."""
     given: dict[str, Any] = {}
     kinds: dict[str, Any] = {}
     for name, value in variables.items():
-        kinds[name] = _cel.Type.UINT if isinstance(value, Uint) else _cel.Type.DYN
+        kinds[name] = getattr(_cel.Type, _DECLARED.get(value.__class__, "DYN"))
         given[name] = value.value if isinstance(value, Uint) else _theirs(value)
     environment = _cel.NewEnv(variables=kinds, functions=_declarations())
-    program = _compiled(environment, _renamed(text, node))
-    context = NOWHERE
-    return _value(program, environment.Activation(given), context, Frame(context, {}, UTC))
+    renamed = _renamed(text, node)
+    try:
+        program = _compiled(environment, renamed)
+    except ConditionError:
+        if types_matter:
+            raise
+        program = environment.compile(renamed, disable_check=True)
+    return _value(program, environment.Activation(given), Frame(NOWHERE, {}, UTC))

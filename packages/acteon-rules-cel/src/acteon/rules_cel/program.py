@@ -1,7 +1,7 @@
 """Conditions as the rule engine takes them."""
 
 from collections.abc import Callable, Mapping
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -9,6 +9,7 @@ from attrs import define, field
 from acteon.rules import Context, EvaluationError, Program, StateRead, TypeMismatchError
 from acteon.rules.expression import Expression
 from acteon.rules_cel.closures import Closures
+from acteon.rules_cel.conversions import duration_text, instant_text
 from acteon.rules_cel.engines import CelEngine, Condition
 from acteon.rules_cel.syntax import (
     Constant,
@@ -91,6 +92,6 @@ def _shown(node: Node) -> str:
 
 def _as_json(value: Any) -> Any:
     """Return a value as JSON can have it."""
-    if value is None or isinstance(value, bool | int | float | str | list | dict):
-        return value
-    return str(value)
+    if isinstance(value, datetime | timedelta):
+        return instant_text(value) if isinstance(value, datetime) else duration_text(value)
+    return value

@@ -14,6 +14,7 @@ from celpy.celparser import CELParseError, CELParser
 
 from acteon.rules import ConditionError
 from acteon.rules_cel.literals import LiteralError, literal_value
+from acteon.rules_cel.refusals import refusal
 from acteon.rules_cel.syntax import (
     Call,
     Chain,
@@ -53,6 +54,8 @@ _CHAINS: Final[Mapping[str, str]] = {
     "relation_ne": "!=",
     "relation_in": "in",
 }
+_KEYWORDS: Final = frozenset({"false", "in", "null", "true"})
+"""What no member can be called; names of variables and functions are more limited."""
 _RESERVED: Final = frozenset(
     {
         *("as", "break", "const", "continue", "else", "false", "for", "function", "if", "import"),
@@ -78,57 +81,49 @@ def read_condition(text: str) -> Node:
         raise ConditionError("the condition is empty; write true for one that always holds")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ConditionError("surrogate characters are not allowed")
-    return _Reading(text).node(_parse(text), 1)
+    plain, quoted = _without_quoted(text)
+    return _Reading(text, quoted).node(_parse(plain), 1)
+
+
+_QUOTED: Final = re.compile(
+    r"""
+    \"{3}.*?\"{3} | '{3}.*?'{3} | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | //[^\n]*
+    | (?P<dot>\.\s*) `(?P<name>[A-Za-z0-9_.\-/ ]+)`
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _without_quoted(text: str) -> tuple[str, dict[Place, str]]:
+    """Return `text` with plain names for members in backquotes, which the parser does not know.
+
+    They are as long as what they stand for, so that all places stay the same. What they stand for
+    comes with them, by place.
+    """
+    quoted: dict[Place, str] = {}
+
+    def plain(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name is None:
+            return match[0]
+        start = match.start() + len(match["dot"])
+        line = text.count("\n", 0, start) + 1
+        quoted[line, start - text.rfind("\n", 0, start)] = name
+        return f"{match['dot']}q{'_' * (len(name) + 1)}"
+
+    return _QUOTED.sub(plain, text), quoted
 
 
 def _parse(text: str) -> Any:
     try:
         with _parsing:
-            return CELParser().parse(text)
+            parser: Any = CELParser()
+            return parser.parse(text)
     except CELParseError as error:
-        raise _explained(text, error) from None
-
-
-def _explained(text: str, error: CELParseError) -> ConditionError:
-    named = _MEMBER_BOOL.search(text)
-    if named and not error.line:
-        line = text.count("\n", 0, named.start()) + 1
-        message = f'`{named[1]}` is a reserved word; write ["{named[1]}"] for a member of that name'
-        return ConditionError(message, line, named.start(1) - text.rfind("\n", 0, named.start(1)))
-    line, column = max(0, error.line or 0), max(0, error.column or 0)
-    lines = text.split("\n")
-    rest = lines[line - 1][column - 1 :] if 0 < line <= len(lines) else ""
-    if (error.args and "$END" in repr(error.args[1:2])) or not rest.strip():
-        return ConditionError("the condition ends too early; something is missing", line, column)
-    hint = next((hint for start, hint in _HINTS.items() if rest.startswith(start)), "")
-    if rest.strip() in _UNFINISHED:
-        return ConditionError("the condition ends too early; something is missing", line, column)
-    found = ascii(rest.split()[0][:40])[1:-1]
-    return ConditionError(f"not understood from `{found}` on{hint}", line, column)
+        raise refusal(text, error.line or 0, error.column or 0) from None
 
 
 _COMMENT: Final = re.compile(r"//[^\n]*")
-_MEMBER_BOOL: Final = re.compile(r"\.\s*(true|false)\b")
-_HINTS: Final = {
-    "and ": "; write && for and",
-    "or ": "; write || for or",
-    "not ": "; write ! for not",
-    "=>": "; write >= for at least",
-    "=": "; write == to compare",
-    "&": "; write && for and",
-    "|": "; write || for or",
-    "#": "; comments begin with //",
-    '"': "; the quote is not closed",
-    "'": "; the quote is not closed",
-    "?.": "; optional members are not supported, ask has(…)",
-    ".?": "; optional members are not supported, ask has(…)",
-    ",": "; take out the comma",
-    "]": "; take out the comma, or the bracket",
-    ")": "; take out the bracket",
-}
-
-
-_UNFINISHED: Final = frozenset({"&", "|", "&&", "||", "[", "(", "{", "."})
 
 
 @define(eq=False)
@@ -136,6 +131,7 @@ class _Reading:
     """Makes nodes of the parser's tree, whose levels of operators that do nothing are left out."""
 
     text: str
+    quoted: Mapping[Place, str]
     locals: list[str] = field(factory=list[str], init=False)
 
     def node(self, tree: Any, depth: int) -> Node:
@@ -209,8 +205,8 @@ class _Reading:
         return Select(self.node(operand, depth), self._member(member), _place_of(member, place))
 
     def _member(self, token: Any) -> str:
-        name = str(token)
-        if name in _RESERVED:
+        name = self.quoted.get((token.line, token.column)) or str(token)
+        if name in _KEYWORDS and (token.line, token.column) not in self.quoted:
             message = f'`{name}` is a reserved word; write ["{name}"] for a member of that name'
             raise ConditionError(message, token.line, token.column)
         return name
@@ -232,7 +228,7 @@ class _Reading:
     def call(self, tree: Any, place: Place, depth: int) -> Node:
         name, *lists = tree.children
         function = str(name)
-        arguments = lists[0].children if lists else []
+        arguments: list[Any] = lists[0].children if lists else []
         if function == "has":
             return self._has(arguments, place, depth)
         return Call(function, tuple([self.node(each, depth) for each in arguments]), False, place)
@@ -247,7 +243,7 @@ class _Reading:
         target, name, *lists = tree.children
         function = str(name)
         place = _place_of(name, place)
-        arguments = lists[0].children if lists else []
+        arguments: list[Any] = lists[0].children if lists else []
         if function in _MACROS:
             return self._macro(function, target, arguments, place, depth)
         operand = self.node(target, depth)

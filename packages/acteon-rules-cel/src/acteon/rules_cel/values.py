@@ -2,24 +2,29 @@
 
 They are Python's own wherever Python has them: None, bool, int (64 bits), float, str, bytes, list,
 dict, aware datetimes and timedeltas (microseconds); besides there are unsigned integers and types.
-Strict as the standard wants it: int and double do not mix in arithmetic, and only equal types and
-numbers are ordered. Numbers are equal by value, whatever their types.
+Numbers are equal by value, whatever their types; other values of different types are not.
 """
 
 import math
-import operator as python
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Final
+from time import perf_counter_ns, thread_time_ns
+from typing import Any, Final, TypeGuard
 
 from attrs import define, field, frozen
 
 from acteon.rules import Context, EvaluationError, TypeMismatchError
 
+_EDGE: Final = 2**63
 INT64: Final = range(-(2**63), 2**63)
 UINT64: Final = range(2**64)
-BUDGET: Final = 30_000
+BUDGET: Final = 20_000
 """Steps that an evaluation may take: a node of a loop's body, an item, 256 characters each."""
+FAILURE: Final = 20
+"""Steps that an error takes which `&&`, `||`, `all` or `exists` may yet overrule."""
+_STEP: Final = 150
+"""Nanoseconds that a step takes."""
+_SHORT: Final = 20_000
 MAX_TEXT: Final = 1_048_576
 """The longest text, or bytes, that an expression may put together."""
 FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -51,7 +56,10 @@ class CelType:
 
 @define(eq=False)
 class Frame:
-    """One evaluation.
+    """One evaluation, and how much it may still do.
+
+    What it does is counted in steps, so that the same condition fails with the same action
+    everywhere; only what searches texts is timed.
 
     Attributes:
         context: What rules can see.
@@ -80,6 +88,26 @@ class Frame:
             raise EvaluationError(
                 "the condition takes too many steps; look at less, or at shorter lists"
             )
+
+    def timed(self, longest: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `function` gives, and take the steps that its time is worth.
+
+        Args:
+            longest: The nanoseconds that it may take at most; more are put down to other threads.
+            function: What takes longer with some arguments than can be told beforehand.
+            arguments: Its arguments.
+
+        Raises:
+            EvaluationError: These are too many.
+        """
+        clock = thread_time_ns if longest > _SHORT else perf_counter_ns  # The first is a slow one.
+        began = clock()
+        try:
+            result = function(*arguments)
+        finally:
+            self.left -= min(clock() - began, longest) // _STEP
+        self.spend(0)
+        return result
 
 
 def type_name(value: Any) -> str:
@@ -113,10 +141,34 @@ def no_overload(operation: str, *values: Any) -> TypeMismatchError:
     return TypeMismatchError(f"no such overload: {operation} on {kinds}")
 
 
+def without_frames(error: EvaluationError) -> EvaluationError:
+    """Return `error`, for keeping it in a variable of a frame that its traceback leads to.
+
+    They would keep each other, and the payload, until the collector comes by.
+    """
+    error.__context__ = None
+    return error.with_traceback(None)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Return whether `value` is a list."""
+    return isinstance(value, list)
+
+
+def is_map(value: Any) -> TypeGuard[dict[Any, Any]]:
+    """Return whether `value` is a map."""
+    return isinstance(value, dict)
+
+
 def is_number(value: Any) -> bool:
     """Return whether `value` is an int, a uint or a double; a bool is none."""
     kind = value.__class__
     return kind is int or kind is float or kind is Uint
+
+
+def is_plain(value: Any, kind: type) -> bool:
+    """Return whether a value of the class `kind` is a number as Python has it: the usual case."""
+    return kind is float or (kind is int and -_EDGE <= value < _EDGE)
 
 
 def number(value: Any) -> Any:
@@ -141,12 +193,16 @@ def equal(frame: Frame, left: Any, right: Any) -> bool:
     kind = left.__class__
     other = right.__class__
     if kind is other and (kind is str or kind is bool or kind is float):
+        if kind is str and len(left) == len(right):
+            frame.spend(len(left) // 256)
+        return bool(left == right)
+    if is_plain(left, kind) and is_plain(right, other):
         return bool(left == right)
     if is_number(left) and is_number(right):
         return bool(number(from_json(left)) == number(from_json(right)))
-    if isinstance(left, list) and isinstance(right, list):
+    if is_list(left) and is_list(right):
         return _equal_lists(frame, left, right)
-    if isinstance(left, dict) and isinstance(right, dict):
+    if is_map(left) and is_map(right):
         return _equal_maps(frame, left, right)
     if isinstance(left, str) and isinstance(right, str):
         return left == right
@@ -156,7 +212,7 @@ def equal(frame: Frame, left: Any, right: Any) -> bool:
 def _equal_lists(frame: Frame, left: list[Any], right: list[Any]) -> bool:
     if len(left) != len(right):
         return False
-    frame.spend(2 * len(left))
+    frame.spend(3 * len(left))
     for item, other in zip(left, right, strict=True):  # noqa: SIM110 - a generator is slower
         if not equal(frame, item, other):
             return False
@@ -166,7 +222,7 @@ def _equal_lists(frame: Frame, left: list[Any], right: list[Any]) -> bool:
 def _equal_maps(frame: Frame, left: dict[Any, Any], right: dict[Any, Any]) -> bool:
     if len(left) != len(right):
         return False
-    frame.spend(2 * len(left))
+    frame.spend(4 * len(left))
     for key, value in left.items():
         found, other = entry(right, key)
         if not found or not equal(frame, value, other):
@@ -213,141 +269,6 @@ def key_value(key: Any) -> Any:
     return key.value if key.__class__ is BoolKey else key
 
 
-_ORDERINGS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "<": python.lt,
-    "<=": python.le,
-    ">": python.gt,
-    ">=": python.ge,
-}
-_ORDERED: Final = (str, bool, bytes, datetime, timedelta)
-
-
-def ordering(operator: str) -> Callable[[Frame, Any, Any], bool]:
-    """Return what compares two values by `operator`."""
-    holds = _ORDERINGS[operator]
-
-    def compare(_: Frame, left: Any, right: Any) -> bool:
-        kind = left.__class__
-        if kind is right.__class__ and (kind is int or kind is str or kind is float):
-            return holds(from_json(left), from_json(right)) if kind is int else holds(left, right)
-        if is_number(left) and is_number(right):
-            return holds(number(from_json(left)), number(from_json(right)))
-        for each in _ORDERED:
-            if isinstance(left, each) and isinstance(right, each):
-                return bool(holds(left, right))
-        raise no_overload(operator, left, right)
-
-    return compare
-
-
-def add(frame: Frame, left: Any, right: Any) -> Any:
-    """Return the sum of two numbers of one type, or two texts, bytes or lists joined."""
-    match left, right:
-        case (bool(), _) | (_, bool()):
-            raise no_overload("+", left, right)
-        case (str(), str()) | (bytes(), bytes()):
-            frame.spend((len(left) + len(right)) // 256)
-            if len(left) + len(right) > MAX_TEXT:
-                raise EvaluationError(f"a text grows beyond {MAX_TEXT} characters")
-            return left + right
-        case list(), list():
-            frame.spend((len(left) + len(right)) // 4)
-            return [*left, *right]
-        case (datetime(), timedelta()) | (timedelta(), datetime()):
-            return _instant(left, right)
-        case timedelta(), timedelta():
-            return duration(left + right)
-        case _:
-            return _arithmetic("+", python.add, left, right)
-
-
-def subtract(_: Frame, left: Any, right: Any) -> Any:
-    """Return the difference of two numbers of one type, or of instants and durations."""
-    match left, right:
-        case datetime(), timedelta():
-            return _instant(left, -right)
-        case (datetime(), datetime()) | (timedelta(), timedelta()):
-            return duration(left - right)
-        case _:
-            return _arithmetic("-", python.sub, left, right)
-
-
-def multiply(_: Frame, left: Any, right: Any) -> Any:
-    """Return the product of two numbers of one type."""
-    return _arithmetic("*", python.mul, left, right)
-
-
-def divide(_: Frame, left: Any, right: Any) -> Any:
-    """Return the quotient; that of integers is cut towards zero, and not by zero."""
-    return _arithmetic("/", _quotient, left, right)
-
-
-def modulo(_: Frame, left: Any, right: Any) -> Any:
-    """Return the remainder of two integers, with the sign of the left one."""
-    if left.__class__ is float or right.__class__ is float:
-        raise no_overload("%", left, right)
-    return _arithmetic("%", _remainder, left, right)
-
-
-def _quotient(left: Any, right: Any) -> Any:
-    if left.__class__ is float:
-        if right == 0:
-            if left == 0 or math.isnan(left):
-                return math.nan
-            return math.copysign(math.inf, left) * math.copysign(1, right)
-        return left / right
-    if right == 0:
-        raise EvaluationError("division by zero")
-    quotient = abs(left) // abs(right)
-    return quotient if (left < 0) == (right < 0) else -quotient
-
-
-def _remainder(left: int, right: int) -> int:
-    if right == 0:
-        raise EvaluationError("modulus by zero")
-    remainder = abs(left) % abs(right)
-    return -remainder if left < 0 else remainder
-
-
-def _arithmetic(operator: str, apply: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    kind = left.__class__
-    if kind is not right.__class__:
-        raise no_overload(operator, left, right)
-    if kind is int:
-        left, right = from_json(left), from_json(right)
-        if left.__class__ is float or right.__class__ is float:
-            return apply(float(left), float(right))
-        result = apply(left, right)
-        if result not in INT64 or (operator == "%" and left == INT64[0] and right == -1):
-            raise EvaluationError("integer overflow")
-        return result
-    if kind is float:
-        try:
-            return apply(left, right)
-        except OverflowError:
-            return math.inf
-    if kind is Uint:
-        result = apply(left.value, right.value)
-        if result not in UINT64:
-            raise EvaluationError("unsigned integer overflow")
-        return Uint(result)
-    raise no_overload(operator, left, right)
-
-
-def negate(value: Any) -> Any:
-    """Return a number with the other sign."""
-    value = from_json(value)
-    if value.__class__ is float:
-        return -value
-    if value.__class__ is int:
-        if value == INT64[0]:
-            raise EvaluationError("integer overflow")
-        return -value
-    if isinstance(value, timedelta):
-        return duration(-value)
-    raise no_overload("-", value)
-
-
 def duration(value: timedelta) -> timedelta:
     """Return `value`, a duration that CEL can have.
 
@@ -357,75 +278,3 @@ def duration(value: timedelta) -> timedelta:
     if abs(value) > MAX_DURATION:
         raise EvaluationError("duration out of range")
     return value
-
-
-def _instant(left: Any, right: Any) -> datetime:
-    try:
-        result: datetime = left + right
-        return result.astimezone(UTC)
-    except OverflowError:
-        raise EvaluationError("timestamp out of range") from None
-
-
-def is_in(frame: Frame, value: Any, container: Any) -> bool:
-    """Return whether `value` is an item of a list, or a key of a map."""
-    if isinstance(container, list):
-        frame.spend(len(container))
-        for item in container:  # noqa: SIM110 - a generator is slower
-            if equal(frame, item, value):
-                return True
-        return False
-    if isinstance(container, dict):
-        try:
-            return entry(container, value)[0]
-        except EvaluationError:
-            return False
-    raise no_overload("in", value, container)
-
-
-OPERATORS: Final[Mapping[str, Callable[[Frame, Any, Any], Any]]] = {
-    "+": add,
-    "-": subtract,
-    "*": multiply,
-    "/": divide,
-    "%": modulo,
-    "==": equal,
-    "!=": lambda frame, left, right: not equal(frame, left, right),
-    "in": is_in,
-    **{operator: ordering(operator) for operator in _ORDERINGS},
-}
-
-
-def select(value: Any, member: str) -> Any:
-    """Return the member of a map.
-
-    Raises:
-        EvaluationError: It has none, or is no map.
-    """
-    if isinstance(value, dict):
-        try:
-            return from_json(value[member])
-        except KeyError:
-            raise EvaluationError(f"no such key: {member}") from None
-    raise no_overload(f"member {member}", value)
-
-
-def item(value: Any, index: Any) -> Any:
-    """Return an item of a list, or a member of a map.
-
-    Raises:
-        EvaluationError: There is none, or `value` is neither.
-    """
-    if isinstance(value, list):
-        at = number(index)
-        if not is_number(index) or at != at or at in (math.inf, -math.inf) or int(at) != at:
-            raise no_overload("index", value, index)
-        if 0 <= at < len(value):
-            return from_json(value[int(at)])
-        raise EvaluationError(f"index out of bounds: {int(at)}")
-    if isinstance(value, dict):
-        found, member = entry(value, index)
-        if found:
-            return from_json(member)
-        raise EvaluationError(f"no such key: {number(key_value(index))}")
-    raise no_overload("index", value, index)

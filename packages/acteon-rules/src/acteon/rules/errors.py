@@ -25,7 +25,7 @@ class Problem:
         path: Where in the document: `rules[2].condition.all[0]`; empty for the document.
         line: The line, counted from 1; 0 if unknown.
         column: The column, counted from 1; 0 if unknown.
-        code: What kind of thing it is, for programs: `unreachable-rule`; empty if it has no kind.
+        code: What kind of thing it is, for programs: `unreachable`; empty if it has no kind.
     """
 
     message: str

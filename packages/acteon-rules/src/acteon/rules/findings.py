@@ -6,7 +6,13 @@ from typing import Final
 
 from acteon.rules.builtins import check_call
 from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS
-from acteon.rules.errors import EvaluationError, InvalidRegexError, Problem
+from acteon.rules.errors import (
+    EvaluationError,
+    InvalidRegexError,
+    Problem,
+    TypeMismatchError,
+    UndefinedFunctionError,
+)
 from acteon.rules.expression import (
     Binary,
     BinaryOperator,
@@ -24,6 +30,7 @@ from acteon.rules.walking import parts
 
 _KNOWN_NAMES: Final = frozenset({"action", "env", "environment", "now", "time"})
 _FAILS: Final = "fails when it is evaluated"
+_CALLS: Final = {UndefinedFunctionError: "unknown-function", TypeMismatchError: "wrong-type"}
 _ORDERINGS: Final = frozenset(
     {
         BinaryOperator.LESS,
@@ -72,8 +79,8 @@ def find_problems(
         names.add(rule.name)
         if ended_by is not None and rule.enabled:
             message = f"never asked: rule {ended_by.name!r} before it matches always"
-            yield _problem(rule, "unreachable-rule", message)
-        elif rule.enabled and always(number) and not rule.continues:
+            yield _problem(rule, "unreachable", message)
+        elif rule.enabled and always(number) and not (rule.continues or rule.shadow):
             ended_by = rule
         for expression in expressions_of(rule):
             for code, message in _oddities(expression, variables):
@@ -89,7 +96,7 @@ def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[tu
         match part:
             case Name(name) if name not in _KNOWN_NAMES and name not in variables:
                 hint = _meant(name, variables)
-                yield "undefined-variable", f"{_FAILS}: undefined variable: {name}{hint}"
+                yield "unknown-name", f"{_FAILS}: undefined variable: {name}{hint}"
             case Field(Name("action"), name) if name not in ACTION_MEMBERS:
                 hint = _close(name, ACTION_MEMBERS)
                 yield "unknown-field", f"action has no member {name!r}, so it is always null{hint}"
@@ -100,7 +107,7 @@ def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[tu
                 try:
                     check_call(function, len(arguments))
                 except EvaluationError as error:
-                    yield "bad-call", f"{_FAILS}: {error}"
+                    yield _CALLS[type(error)], f"{_FAILS}: {error}"
             case Binary(BinaryOperator.MATCHES, _, Literal(str() as pattern)):
                 try:
                     compile_regex(pattern)
@@ -108,7 +115,7 @@ def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[tu
                     yield "bad-pattern", f"{_FAILS}: {error}"
             case Binary(operator, left, right) if operator in _ORDERINGS:
                 if _has_no_order(left) or _has_no_order(right):
-                    yield "bad-comparison", f"{_FAILS}: {operator.value} takes numbers or strings"
+                    yield "wrong-type", f"{_FAILS}: {operator.value} takes numbers or strings"
             case _:
                 pass
 
