@@ -20,7 +20,7 @@ JSON = st.recursive(
         TEXTS,
     ),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abc"), inner, max_size=1)
     ),
     max_leaves=6,
 )
@@ -33,7 +33,7 @@ LEAVES: dict[str, st.SearchStrategy[str]] = {
         st.integers(-(2**63), 2**63 - 1).map(str),
     ),
     "text": TEXTS.map(repr),
-    "list": st.sampled_from(["[]", "[1, 2]", "['a', 1.0]", "{}", "{'a': 1, 'b': [2]}", "{1: 2}"]),
+    "list": st.sampled_from(["[]", "[1, 2]", "['a', 1.0]", "{}", "{'b': [2]}", "{1: 2}"]),
     "any": st.just("null"),
 }
 FORMS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
@@ -70,7 +70,7 @@ FORMS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("{}.lowerAscii()", ("text",)),
         ("{}.replace({}, {})", ("text", "text", "text")),
         ("{}.join({})", ("list", "text")),
-        ("string(int({}))", ("number",)),
+        ("string(size({}))", ("list",)),
         ("{} ? {} : {}", ("bool", "text", "text")),
     ],
     "list": [
@@ -80,7 +80,7 @@ FORMS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
         ("{}.map({name}, {}, {})", ("list", "bool", "any")),
         ("{}.filter({name}, {})", ("list", "bool")),
         ("{}.split({})", ("text", "text")),
-        ("{{'a': {}, 'b': {}}}", ("any", "any")),
+        ("{{'a': {}}}", ("any",)),
     ],
     "any": [("{}[{}]", ("list", "number")), ("{}.a", ("any",)), ("dyn({})", ("any",))],
 }
@@ -103,7 +103,10 @@ def expressions(draw: st.DrawFn, kind: str, names: tuple[str, ...] = (), depth: 
 
 
 def value_of(engine: str, expression: str, variables: dict[str, Any]) -> str:
-    """Return the value as text, in which 1, 1.0 and true are not the same."""
+    """Return the value as text, in which 1, 1.0 and true are not the same.
+
+    Maps are made with one member, as the order of more is not settled.
+    """
     try:
         return shown(evaluate_with(engine, expression, variables))
     except EvaluationError:

@@ -1,6 +1,8 @@
 """`.cel` files, `cel:` in YAML files, and where their mistakes are told."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,3 +161,16 @@ rules:
     assert problem.path == "rules[0].condition.all[1].cel"
     assert (problem.line, problem.column) == (6, 42)
     assert problem.message == "not understood from `and` on; write && for and"
+
+
+def test_the_file_that_the_readme_shows_can_be_used() -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    parsed = CelRuleFrontend().parse(shown, strict=True)
+    assert [rule.name for rule in parsed.rules] == ["large-orders-at-night", "three-per-recipient"]
+    payload = {"amount": 501, "items": [{"price": 101}]}
+    action = Action(namespace="n", tenant="t", provider="p", action_type="order", payload=payload)
+    night = datetime(2026, 1, 5, 21, 30, tzinfo=UTC)  # 22:30 in Berlin
+    rules = RuleSet.compile(parsed.rules)
+    assert rules.decide(action, now=night).rule == "large-orders-at-night"
+    assert rules.decide(action, now=night.replace(hour=20)).rule is None

@@ -314,3 +314,47 @@ def test_rules_can_be_asked_by_many_threads_at_once(rule: MakeRule, action: Make
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(ask, range(2_000)))
     assert found == ["b", "a"] * 1_000
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "1. + 1.5 == 2.5",
+        "(" * 45 + "true" + ")" * 45,
+        "[" * 40 + "]" * 40 + " != []",
+        "1 == 1.0 && dyn('a') != 1 && [1] == [1.0]",
+        "action.payload.`a b` == 'c' && has(action.payload.`a b`)",
+        "action.payload.items.exists(namespace_, namespace_.sku == 'B-2')",
+        "'é' != 'x' && 'äöü'.contains('ö') && action.payload.to.contains(action.payload.to)",
+        "'é'.matches('é') ||\n'ü'.matches('x') && action.payload.to.matches('@')",
+    ],
+    ids=lambda each: each[:40],
+)
+def test_what_one_engine_takes_the_other_takes_too(
+    rule: MakeRule, action: MakeAction, condition: str
+) -> None:
+    assert decided(rule(condition), action(PAYLOAD))
+
+
+@pytest.mark.parametrize("items", [1, 20, 149, 151, 1_000, 3_000])
+def test_long_lists_are_seen_alike(rule: MakeRule, action: MakeAction, items: int) -> None:
+    payload = {"items": [{"n": number} for number in range(items)], "last": items - 1}
+    seen = action(payload)
+    assert decided(rule("action.payload.items.exists(i, i.n == action.payload.last)"), seen)
+    assert decided(rule("action.payload.items.all(i, i.n >= 0)"), seen)
+    assert decided(
+        rule("size(action.payload.items.filter(i, i.n > 0)) == action.payload.last"), seen
+    )
+
+
+@pytest.mark.parametrize(
+    ("items", "fails"), [(4_000, False), (4_001, True)], ids=["as many", "one more"]
+)
+def test_a_macro_goes_over_as_many_items_as_the_readme_says(
+    rule: MakeRule, action: MakeAction, items: int, fails: bool
+) -> None:
+    seen = action({"items": [{"price": 1}] * items})
+    decision = RuleSet.compile(
+        [rule("action.payload.items.exists(i, i.price > 100)", on_error=OnRuleError.SKIP)]
+    ).decide(seen, now=NOW)
+    assert bool(decision.errors) is fails

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from attrs import evolve
@@ -23,6 +24,7 @@ from acteon.rules import (
     Rule,
     RuleResult,
     RuleSet,
+    StateNotReadError,
     StateRead,
     Suppress,
     Throttle,
@@ -263,6 +265,58 @@ def test_only_rules_that_are_possible_are_asked() -> None:
     assert possible(payload={"kind": 7}, tenant="b", action_type="none") == [79]
     assert possible(payload={}, metadata={"team": "all"}) == [75, 76, 77, 78, 79]
     assert possible(payload=[]) == list(range(80))  # All that look at the payload fail.
+
+
+def test_keys_that_depend_on_the_action_are_asked_for_together() -> None:
+    def counts(name: str) -> Expression:
+        key = Binary(BinaryOperator.ADD, Literal(f"{name}:"), parse_field_path(KIND))
+        return Binary(BinaryOperator.GREATER, StateCounter(key), Literal(5))
+
+    compiled = RuleSet.compile([rule(name, Deny(), counts(name)) for name in "abc"])
+    with pytest.raises(StateNotReadError) as needed:
+        compiled.decide(action(), now=NOW)
+    assert needed.value.reads == tuple(StateRead("counter", f"{name}:a") for name in "abc")
+
+
+def test_a_rule_that_compares_too_much_fails_whatever_follows() -> None:
+    much = list(range(20_000))
+    same = Binary(
+        BinaryOperator.EQUAL,
+        parse_field_path("action.payload.x"),
+        parse_field_path("action.payload.y"),
+    )
+    listed = is_in("action.payload.x", [str(number) for number in much])
+    for first, payload in ((same, {"x": much, "y": much}), (listed, {"x": 5})):
+        condition = all_of([first, is_equal("action.tenant", "other")])
+        compiled = RuleSet.compile([rule(f"{n}", Deny(), condition) for n in range(4)])
+        with pytest.raises(EvaluationError, match="too many items"):
+            compiled.decide(action(payload=payload), now=NOW)
+
+
+def test_a_time_that_no_calendar_has_is_an_error_of_the_rule() -> None:
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    late = Binary(BinaryOperator.GREATER, parse_field_path("time.hour"), Literal(22))
+    compiled = RuleSet.compile([rule("r", Deny(), late, timezone=ZoneInfo("America/New_York"))])
+    with pytest.raises(EvaluationError, match="no such local time"):
+        compiled.decide(action(), now=first)
+    (told,) = explain(compiled, action(), now=first).rules
+    assert told.result is RuleResult.FAILED
+
+
+def test_a_pattern_of_a_rule_may_be_larger_than_one_of_an_action() -> None:
+    large = Binary(BinaryOperator.MATCHES, parse_field_path(KIND), Literal(r"\w{40}"))
+    compiled = RuleSet.compile([rule("r", Deny(), large)])
+    about = action(payload={"kind": "a" * 40})
+    assert compiled.decide(about, now=NOW).rule == "r"
+    (told,) = explain(compiled, about, now=NOW).rules
+    assert told.result is RuleResult.MATCHED
+
+
+def test_the_version_of_long_conditions_can_be_told() -> None:
+    chain = is_equal(KIND, "a")
+    for _ in range(3_000):
+        chain = Binary(BinaryOperator.OR, chain, is_equal(KIND, "a"))
+    assert RuleSet.compile([rule("r", Deny(), chain)]).version
 
 
 def test_a_rule_may_be_possible_only_after_a_change() -> None:

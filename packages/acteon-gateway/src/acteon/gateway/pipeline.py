@@ -48,7 +48,7 @@ from acteon.state import (
 
 log = logging.getLogger(__name__)
 
-MAX_READS: Final = 8
+MAX_READS: Final = 100
 """How often the rules may ask for more state before a decision is given up."""
 
 

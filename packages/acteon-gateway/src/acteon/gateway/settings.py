@@ -51,4 +51,4 @@ class GatewaySettings:
     on_store_error: OnStoreError = OnStoreError.ALLOW
     environment: Mapping[str, str] = field(factory=dict[str, str])
     poll: timedelta = field(default=timedelta(seconds=1), validator=gt(timedelta(0)))
-    look: timedelta = field(default=timedelta(seconds=5), validator=ge(timedelta(milliseconds=1)))
+    look: timedelta = field(default=timedelta(seconds=1), validator=ge(timedelta(milliseconds=1)))

@@ -17,7 +17,7 @@ from acteon.rules import (
     StateRead,
     compile_regex,
 )
-from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS
+from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS, local_time
 from acteon.rules.stored import NEVER, counter_of, seconds_since
 from acteon.rules_cel.checking import dotted
 from acteon.rules_cel.functions import GLOBALS, MATCH, METHODS, longest_search
@@ -217,8 +217,7 @@ ROOTS: Final[Mapping[str, Evaluate]] = {
     "env": lambda frame: frame.environment,
     "now": lambda frame: frame.context.now,
     "time": lambda frame: {
-        name: part(frame.context.now.astimezone(frame.timezone))
-        for name, part in TIME_MEMBERS.items()
+        name: part(local_time(frame.context, frame.timezone)) for name, part in TIME_MEMBERS.items()
     },
 }
 """The variables of rules."""
@@ -241,7 +240,7 @@ def _time_member(name: str) -> Evaluate:
     def member(frame: Frame) -> Any:
         if part is None:
             raise no_such_key(name)
-        return part(frame.context.now.astimezone(frame.timezone))
+        return part(local_time(frame.context, frame.timezone))
 
     return member
 

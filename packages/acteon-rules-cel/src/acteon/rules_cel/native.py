@@ -16,7 +16,7 @@ from attrs import define, field
 from cel_expr_python import cel  # pyright: ignore[reportMissingTypeStubs]
 
 from acteon.rules import ConditionError, Context, EvaluationError, StateNotReadError
-from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS
+from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS, local_time
 from acteon.rules_cel import functions
 from acteon.rules_cel.closures import STATE, state_key
 from acteon.rules_cel.complaints import condition_error, evaluation_error
@@ -186,7 +186,7 @@ class NativeEngine:
     def _activation(
         self, context: Context, environment: Mapping[str, str], timezone: tzinfo
     ) -> Any:
-        local = context.now.astimezone(timezone)
+        local = local_time(context, timezone)
         return self._environment.Activation(
             {
                 "action": {name: _theirs(read(context)) for name, read in ACTION_MEMBERS.items()},

@@ -10,10 +10,17 @@ from attrs import frozen
 from acteon.rules import values
 from acteon.rules.builtins import FUNCTIONS, check_call
 from acteon.rules.constants import with_constant
-from acteon.rules.context import NO_CONTEXT, TIME_MEMBERS, Context, Evaluate, unix_seconds
+from acteon.rules.context import (
+    NO_CONTEXT,
+    TIME_MEMBERS,
+    Context,
+    Evaluate,
+    local_time,
+    unix_seconds,
+)
 from acteon.rules.errors import EvaluationError, InvalidRegexError, TypeMismatchError
 from acteon.rules.expression import BinaryOperator, UnaryOperator
-from acteon.rules.regex import cached_regex
+from acteon.rules.regex import cached_regex, compile_regex
 
 
 @frozen
@@ -32,6 +39,13 @@ def _matches(text: Any, pattern: Any) -> bool:
     raise TypeMismatchError(
         f"matches: unsupported types {values.type_name(text)} and {values.type_name(pattern)}"
     )
+
+
+def matches_literal(text: Any, pattern: Any) -> bool:
+    """Return whether `pattern`, which is a part of a rule, matches in `text`."""
+    if text.__class__ is str and pattern.__class__ is str:
+        return compile_regex(pattern)(text)
+    return _matches(text, pattern)
 
 
 OPERATIONS: Final[Mapping[BinaryOperator, Callable[[Any, Any], Any]]] = {
@@ -126,14 +140,14 @@ def time_member(name: str, timezone: tzinfo) -> Evaluate:
     part = TIME_MEMBERS.get(name)
     if part is None:
         return Constant(None)
-    return lambda context: part(context.now.astimezone(timezone))
+    return lambda context: part(local_time(context, timezone))
 
 
 def time_map(timezone: tzinfo) -> Evaluate:
     """Compile `time` as a whole."""
 
     def time(context: Context) -> dict[str, Any]:
-        local = context.now.astimezone(timezone)
+        local = local_time(context, timezone)
         return {name: part(local) for name, part in TIME_MEMBERS.items()}
 
     return time

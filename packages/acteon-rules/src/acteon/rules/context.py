@@ -1,7 +1,7 @@
 """What expressions can see while one decision is made."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from operator import attrgetter
 from typing import Any, Final, cast
 
@@ -9,6 +9,7 @@ from attrs import define, field
 
 from acteon.core import Action
 from acteon.rules.decision import StateNotReadError, StateRead, StateValues
+from acteon.rules.errors import EvaluationError
 from acteon.rules.values import from_json
 
 
@@ -81,6 +82,18 @@ def _metadata(context: Context) -> Any:
 
 def _payload(context: Context) -> Any:
     return from_json(context.payload)
+
+
+def local_time(context: Context, timezone: tzinfo) -> datetime:
+    """Return the instant of the decision in a time zone.
+
+    Raises:
+        EvaluationError: There is no such time: it would be before the year 1, or after 9999.
+    """
+    try:
+        return context.now.astimezone(timezone)
+    except OverflowError:
+        raise EvaluationError("time: no such local time; the years are 1 to 9999") from None
 
 
 ACTION_MEMBERS: Final[Mapping[str, Callable[[Context], Any]]] = {

@@ -10,10 +10,12 @@ from attrs import define, evolve, field, frozen
 from acteon.core import Action
 from acteon.rules.closures import Constant
 from acteon.rules.compiler import Compiler
+from acteon.rules.content import content_of
 from acteon.rules.context import Context, Evaluate
 from acteon.rules.decision import (
     Decision,
     MatchedRule,
+    StateNotReadError,
     StateRead,
     StateValues,
     WantedClaim,
@@ -194,7 +196,9 @@ class RuleSet:
         if not self._versions:
             digest = hashlib.sha256()
             for rule in self.rules:
-                digest.update(repr(evolve(rule, source="", line=0)).encode())
+                for piece in content_of(rule):
+                    digest.update(piece.encode(errors="surrogatepass"))
+                    digest.update(b"\0")
             self._versions.append(digest.hexdigest()[:16])
         return self._versions[0]
 
@@ -233,6 +237,12 @@ class RuleSet:
                             return asked.alone
                         gathered = _Gathered(payload)
                     _apply(asked, context, gathered)
+                except StateNotReadError as needed:
+                    if needed.reads[-1] in self.reads:
+                        raise
+                    # Its key depends on the action: what later rules need is asked for with it.
+                    later = [compiled[each] for each in plan if each > number]
+                    raise StateNotReadError(_needed(needed.reads, later, context)) from None
                 except (EvaluationError, RecursionError) as error:
                     if asked.on_error is OnRuleError.FAIL:
                         # Raised in this frame, which does not keep it: no cycle holds the payload.
@@ -263,6 +273,21 @@ class RuleSet:
         if not gathered.matched:
             return Decision(errors=gathered.errors, shadowed=gathered.shadowed)
         return _decision(gathered, gathered.matched[0].verdict, gathered.matched[0].rule)
+
+
+def _needed(
+    reads: tuple[StateRead, ...], later: Iterable[_CompiledRule], context: Context
+) -> tuple[StateRead, ...]:
+    """Return `reads`, and what the conditions of `later` rules need as well."""
+    found = dict.fromkeys(reads)
+    for each in later:
+        try:
+            each.condition(context)
+        except StateNotReadError as needed:
+            found.update(dict.fromkeys(needed.reads))
+        except (EvaluationError, RecursionError):
+            pass  # That is told when it is asked, if it is.
+    return tuple(found)
 
 
 def _too_deep(rule: Rule) -> EvaluationError:

@@ -30,6 +30,7 @@ from acteon.rules.expression import (
     Unary,
     UnaryOperator,
 )
+from acteon.rules.values import MAX_ITEMS
 
 _SMALL: Final = 3
 """Smaller groups are asked one by one: that takes no longer than looking them up."""
@@ -261,12 +262,15 @@ def _never_fails(item: Expression) -> bool:
         case Literal():
             return True
         case Binary(operator, left, right) if operator in _HARMLESS:
-            constant = isinstance(right, ListOf) and all(
-                isinstance(each, Literal) for each in right.items
+            constant = (
+                isinstance(right, ListOf)
+                and len(right.items) <= MAX_ITEMS
+                and all(isinstance(each, Literal) for each in right.items)
             )
             if operator is BinaryOperator.IN:
                 return constant and _is_safe(left)
-            return _is_safe(left) and (constant or _is_safe(right))
+            # Two values of the action may hold too much to be compared.
+            return _is_safe(left) and (constant or isinstance(right, Literal))
         case Unary(UnaryOperator.NOT, operand):
             return _never_fails(operand)
         case Exists(operand):

@@ -21,11 +21,16 @@ from acteon.rules.errors import InvalidRegexError
 from acteon.rules.searching import Search
 
 _re2: Any = re2
-_MAX_MEMORY: Final = 32 * 1_048_576
-_MAX_MEMORY_OF_DATA: Final = _MAX_MEMORY // 128
-"""For patterns that come with actions: compiling a larger one would take too long."""
+_MAX_MEMORY: Final = 2 * 1_048_576
+MAX_SIZE: Final = 8_000
+"""Instructions of the largest pattern, a class being three."""
+MAX_CLASSES: Final = 400
+_SMALLER: Final = (
+    "use shorter repetitions, and [A-Za-z0-9_] for \\w where that is enough, as \\w is large"
+)
+_UNICODE: Final = re.compile(r"\\[wWsSdDpP]")
 
-MAX_PATTERN: Final = 65_536
+MAX_PATTERN: Final = 16_384
 """The longest pattern, in characters."""
 
 _ONE_OF: Final = "([ab])"
@@ -77,42 +82,66 @@ def compile_regex(pattern: str) -> Callable[[str], bool]:
     It raises an `EvaluationError` for a text that would take too long.
 
     Raises:
-        InvalidRegexError: `pattern` is no regular expression.
+        InvalidRegexError: `pattern` is no regular expression, or too large.
     """
-    return _search(pattern, _MAX_MEMORY)
+    return _made(_of_rules(pattern))
 
 
-@lru_cache(maxsize=128)
 def cached_regex(pattern: str) -> Callable[[str], bool]:
-    """Return what `compile_regex` does, for a pattern that comes from data.
+    """Return what `compile_regex` does, for a pattern that comes with an action.
 
-    It must be smaller, so that compiling it takes no longer than a match may, and the last ones
-    used are kept.
+    It must be smaller, so that compiling it takes no longer than a match may.
 
     Raises:
         InvalidRegexError: `pattern` is no regular expression, or too large.
     """
-    return _search(pattern, _MAX_MEMORY_OF_DATA)
+    return _made(_of_data(pattern))
 
 
-def _search(pattern: str, max_memory: int) -> Callable[[str], bool]:
-    if len(pattern) > MAX_PATTERN:
-        raise InvalidRegexError(f"the pattern is too long: at most {MAX_PATTERN} characters")
-    translated, outline = _translate(pattern)
+def _made(found: Search | str) -> Callable[[str], bool]:
+    if isinstance(found, str):
+        raise InvalidRegexError(found)
+    return found.found_in
+
+
+@lru_cache(maxsize=4096)
+def _of_rules(pattern: str) -> Search | str:
+    return _search(pattern, MAX_PATTERN, MAX_CLASSES, _MAX_MEMORY)
+
+
+@lru_cache(maxsize=256)
+def _of_data(pattern: str) -> Search | str:
+    return _search(pattern, MAX_PATTERN // 20, MAX_CLASSES // 20, _MAX_MEMORY // 8)
+
+
+def _search(pattern: str, max_length: int, max_classes: int, max_memory: int) -> Search | str:
+    """Return what searches for `pattern`, or why nothing does.
+
+    While RE2 compiles, nothing else runs. What that takes depends on how many classes of all of
+    Unicode there are, and on the size of the program.
+    """
+    if len(pattern) > max_length:
+        return f"the pattern is too long: at most {max_length} characters"
+    if len(_UNICODE.findall(pattern)) > max_classes:
+        return f"the pattern has too many classes such as \\w and \\pL: at most {max_classes}"
     try:
+        translated, outline = _translate(pattern)
         program = _compile(translated, max_memory, never_capture=True)
         # It has a program for the way back, too, and would make that when it is first needed.
         _ = program.reverseprogramsize
-        search: Callable[[bytes, int], Any] = program.search
         # A class has three instructions in the outline, and one or more in the program.
         size: int = _compile(outline, 3 * max_memory, never_capture=False).programsize
+    except InvalidRegexError as error:
+        return str(error).removeprefix(InvalidRegexError.prefix)
     except _re2.error as error:
         reason: object = error.args[0] if error.args else "not understood"
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise InvalidRegexError(text) from None
+        return f"{text}; {_SMALLER}" if "too large" in text else text
     except UnicodeEncodeError:
-        raise InvalidRegexError("the pattern is no valid Unicode") from None
-    return Search(search, size).found_in
+        return "the pattern is no valid Unicode"
+    if size > MAX_SIZE:
+        return f"pattern too large; {_SMALLER}"
+    return Search(program.search, size)
 
 
 def _compile(pattern: str, max_memory: int, *, never_capture: bool) -> Any:

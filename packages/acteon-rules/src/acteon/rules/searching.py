@@ -8,6 +8,7 @@ the pattern. Which of both it will be cannot be told beforehand, and a search ca
 So a long text is searched in windows first, each so short that it cannot take long, until they
 have taken too much time together. If they were fast, the whole text is searched, with what RE2 has
 learnt; it can be slow only if what a byte costs depends on others further away than a window.
+Patterns beyond some thousand instructions are not compiled in the first place.
 """
 
 from collections.abc import Callable
@@ -20,9 +21,9 @@ from acteon.rules.errors import EvaluationError
 
 MAX_STEPS: Final = 250_000
 """Instructions times bytes of a search that is always made: 5 ms at 20 ns, the slowest seen."""
-MIN_WINDOW: Final = 256
-"""Bytes of the shortest window that tells anything."""
-_MAX_NANOSECONDS: Final = 2_500_000
+MIN_WINDOW: Final = 32
+"""Bytes of the shortest window."""
+_MAX_NANOSECONDS: Final = 3_500_000
 """Processor time of the windows together."""
 
 
@@ -34,7 +35,7 @@ class Search:
         search: Finds the first match in UTF-8 from a place on.
         size: How many instructions a byte may take, at most.
         max_steps: Instructions times bytes of a search that is always made.
-        min_window: Bytes of the shortest window that tells anything.
+        min_window: Bytes of the shortest window.
     """
 
     search: Callable[[bytes, int], Any]
@@ -54,13 +55,7 @@ class Search:
             raise EvaluationError("matches: the text is no valid Unicode") from None
         if len(data) * self.size <= self.max_steps:
             return self.search(data, 0) is not None
-        window = self.max_steps // (2 * self.size)
-        if window < self.min_window:
-            raise EvaluationError(
-                "matches: this pattern takes texts of at most "
-                f"{self.max_steps // self.size} bytes, and this one has {len(data)}; "
-                "use shorter repetitions, or several patterns"
-            )
+        window = max(self.min_window, self.max_steps // (2 * self.size))
         return self._found_in_windows(data, window) or self.search(data, 0) is not None
 
     def _found_in_windows(self, data: bytes, window: int) -> bool:

@@ -11,8 +11,8 @@ from attrs import define, field
 
 from acteon.rules import values
 from acteon.rules.builtins import FUNCTIONS, check_call
-from acteon.rules.closures import OPERATIONS
-from acteon.rules.context import TIME_MEMBERS, Context, unix_seconds, whole_action
+from acteon.rules.closures import OPERATIONS, matches_literal
+from acteon.rules.context import TIME_MEMBERS, Context, local_time, unix_seconds, whole_action
 from acteon.rules.described import describe
 from acteon.rules.errors import UndefinedVariableError
 from acteon.rules.expression import (
@@ -159,7 +159,7 @@ class Walker:
             case "now":
                 return self._note(Name("now"), unix_seconds(self.context))
             case "time":
-                local = self.context.now.astimezone(self.timezone)
+                local = local_time(self.context, self.timezone)
                 return {name: part(local) for name, part in TIME_MEMBERS.items()}
             case _ if name in self.environment:
                 return self._note(Name(name), self.environment[name])
@@ -210,5 +210,8 @@ class Walker:
             expression = expression.left
         value = self.evaluate(expression)
         for step in reversed(steps):
-            value = OPERATIONS[step.operator](value, self.evaluate(step.right))
+            apply = OPERATIONS[step.operator]
+            if step.operator is BinaryOperator.MATCHES and isinstance(step.right, Literal):
+                apply = matches_literal  # One that is written in a rule may be larger.
+            value = apply(value, self.evaluate(step.right))
         return value

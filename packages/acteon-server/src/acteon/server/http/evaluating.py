@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -54,6 +54,11 @@ def read_evaluate_request(body: bytes) -> EvaluateRequest:
             what that supposes would not be supposed.
     """
     wanted = _READER.read(body)
+    if wanted.now is not None:
+        try:
+            wanted.now.astimezone(UTC)
+        except OverflowError:
+            raise InvalidError("now: an instant of the years 1 to 9999 in UTC is wanted") from None
     members: dict[str, object] = decode_json(body)
     for name in members:
         if name not in _NAMES:
