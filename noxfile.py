@@ -128,6 +128,14 @@ def cel_conformance(session: nox.Session) -> None:
     session.run("python", "packages/acteon-rules-cel/conformance/run.py", *session.posargs)
 
 
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Look for rule files, conditions and patterns that crash or take long."""
+    session.install("-e", "packages/acteon-rules-cel", "atheris>=2.3")
+    script = "packages/acteon-rules-cel/fuzz/conditions.py"
+    session.run("python", script, *(session.posargs or ["-max_total_time=60"]))
+
+
 @nox.session(venv_backend="none", default=False)
 def bump(session: nox.Session) -> None:
     """Set the version of every package, and what they pin of each other: `nox -s bump -- 0.2.0`."""

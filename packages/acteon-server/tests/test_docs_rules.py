@@ -26,7 +26,13 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "rules.md").read_text()
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
-MEMBERS = {"namespace": "shop", "tenant": "t", "provider": "email", "action_type": "a"}
+MEMBERS: dict[str, Any] = {
+    "namespace": "shop",
+    "tenant": "t",
+    "provider": "email",
+    "action_type": "a",
+    "payload": {},
+}
 
 
 def examples() -> Iterator[Any]:
@@ -53,7 +59,7 @@ def test_the_rules_decide_as_is_shown(text: str, given: dict[str, Any], expected
         **{StateRead("counter", id): str(n) for id, n in given.pop("counters", {}).items()},
     }
     rules = RuleSet.compile(parse_rules(text), on_error=OnRuleError.FAIL)
-    action = Action(**{"payload": {}, **MEMBERS, **given})
+    action = Action(**(MEMBERS | given))
     assert told(rules, action, now, state) == expected
 
 
