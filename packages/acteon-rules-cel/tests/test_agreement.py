@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from acteon.rules import EvaluationError
 from acteon.rules_cel.engines import evaluate_with
-from acteon.rules_cel.values import from_json
+from acteon.rules_cel.values import from_json, is_list, is_map
 
 TEXTS = st.text("ab\u00e9", max_size=3)
 JSON = st.recursive(
@@ -114,14 +114,10 @@ def value_of(engine: str, expression: str, variables: dict[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    if isinstance(value, dict):
+    if is_map(value):
         members = sorted((repr(key), shown(member)) for key, member in value.items())
         return f"{{{members}}}"
-    return (
-        f"[{[shown(each) for each in value]}]"
-        if isinstance(value, list)
-        else repr(from_json(value))
-    )
+    return f"[{[shown(each) for each in value]}]" if is_list(value) else repr(from_json(value))
 
 
 @settings(max_examples=400)

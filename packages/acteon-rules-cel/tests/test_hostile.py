@@ -14,6 +14,7 @@ from acteon.core import Action, ConfigError
 from acteon.rules import ConditionError, EvaluationError, Rule, RuleSet
 from acteon.rules_cel import CelRuleFrontend
 from acteon.rules_cel.closures import Closures
+from acteon.rules_cel.costs import Held, cost_of
 from acteon.rules_cel.engines import NOWHERE, engine, evaluate_with
 from acteon.rules_cel.reading import read_condition
 from acteon.rules_cel.values import BUDGET, Frame
@@ -129,6 +130,7 @@ def ask(rule: Rule, action: Action) -> str:
     """Return what a rule says about an action, which it does soon."""
     rules = RuleSet.compile([rule])
     shortest = SECONDS
+    found = ""
     for _ in range(3):
         began = time.thread_time()
         try:
@@ -269,3 +271,47 @@ def test_time_that_a_search_of_texts_takes_counts() -> None:
             "x.exists(a, a.contains(y))",
             {"x": ["a" * 2_400] * 2_000, "y": "a" * 1_200 + "b"},
         )
+
+
+def test_errors_that_something_overrules_take_steps_too() -> None:
+    for expression in ("x.exists(a, a.nope)", "x.all(a, a.nope || true)"):
+        with pytest.raises(EvaluationError, match="too many steps"):
+            evaluate_with("python", expression, {"x": [{}] * 1_000})
+
+
+@pytest.mark.parametrize(
+    ("expression", "bounded"),
+    [
+        ("x == y", True),
+        ("x.exists(a, a == 1)", True),
+        ("x.exists(a, a.b.exists(c, c > 1))", True),
+        ("x.filter(a, a.b).exists(a, a.b)", True),
+        ("x.exists(a, a + 1 > 2)", True),
+        ("[x].map(a, a + a) == []", False),
+        ("x.split('').exists(a, a == 'b')", False),
+        ("x.map(a, x).exists(a, a.exists(b, b))", False),
+        ("(x ? x : y).all(a, a)", False),
+        (" + ".join(["x"] * 30), False),
+        ("now.getHours(x) > 1", False),
+        ("now.getHours('UTC') > 1", True),
+    ],
+)
+def test_what_cannot_be_bounded_is_not_left_to_an_engine_that_does_not_count(
+    expression: str, bounded: bool
+) -> None:
+    assert cost_of(read_condition(expression)).bounded is bounded
+
+
+def test_what_a_condition_may_do_grows_with_the_action() -> None:
+    small, large = Held(values=10, longest=5), Held(values=4_000, longest=1_000)
+    for expression, fits in (
+        ("x == 'a'", True),
+        ("x.exists(a, a == 'b')", True),
+        ("x.exists(a, a == y)", False),
+        ("x.all(a, x.all(b, a == 'c'))", False),
+        ("x.map(a, a) == []", False),
+        (" && ".join(["x == y"] * 10), False),
+    ):
+        cost = cost_of(read_condition(expression))
+        assert cost.fits(small)
+        assert cost.fits(large) is fits

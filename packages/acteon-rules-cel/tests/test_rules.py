@@ -336,15 +336,14 @@ def test_what_one_engine_takes_the_other_takes_too(
     assert decided(rule(condition), action(PAYLOAD))
 
 
-@pytest.mark.parametrize("items", [1, 20, 149, 151, 1_000, 3_000])
+@pytest.mark.parametrize("items", [1, 20, 149, 151, 1_000, 2_500])
 def test_long_lists_are_seen_alike(rule: MakeRule, action: MakeAction, items: int) -> None:
     payload = {"items": [{"n": number} for number in range(items)], "last": items - 1}
     seen = action(payload)
     assert decided(rule("action.payload.items.exists(i, i.n == action.payload.last)"), seen)
     assert decided(rule("action.payload.items.all(i, i.n >= 0)"), seen)
-    assert decided(
-        rule("size(action.payload.items.filter(i, i.n > 0)) == action.payload.last"), seen
-    )
+    filtered = "action.payload.items.filter(i, i.n > 0)"
+    assert decided(rule(f"size({filtered}) == action.payload.last"), seen)
 
 
 @pytest.mark.parametrize(

@@ -92,17 +92,13 @@ def engine(name: str | None = None) -> CelEngine:
     return NativeEngine()
 
 
-def evaluate_with(
-    name: str, text: str, variables: Mapping[str, Any], *, types_matter: bool = True
-) -> Any:
+def evaluate_with(name: str, text: str, variables: Mapping[str, Any]) -> Any:
     """Return the value of an expression outside of rules, over variables of its own.
 
     Args:
         name: The engine.
         text: The expression, of any type.
         variables: What its names stand for.
-        types_matter: Whether the native engine may refuse what its types alone show to be wrong,
-            as it does in rules.
 
     Raises:
         ConditionError: It cannot be read.
@@ -113,7 +109,7 @@ def evaluate_with(
     if name == "native":
         from acteon.rules_cel.native import evaluate_natively
 
-        return evaluate_natively(text, node, variables, types_matter=types_matter)
+        return evaluate_natively(text, node, variables)
     frame = Frame(NOWHERE, {}, UTC, variables)
     return Closures(roots={}).compile(node)(frame)
 

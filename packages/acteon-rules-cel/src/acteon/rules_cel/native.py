@@ -356,9 +356,7 @@ _DECLARED: Final[Mapping[type, str]] = {
 """The types of values that the engine does not find out by itself."""
 
 
-def evaluate_natively(
-    text: str, node: Node, variables: Mapping[str, Any], *, types_matter: bool
-) -> Any:
+def evaluate_natively(text: str, node: Node, variables: Mapping[str, Any]) -> Any:
     """Return the value of an expression over variables of its own; see `evaluate_with`."""
     given: dict[str, Any] = {}
     kinds: dict[str, Any] = {}
@@ -366,11 +364,5 @@ def evaluate_natively(
         kinds[name] = getattr(_cel.Type, _DECLARED.get(value.__class__, "DYN"))
         given[name] = value.value if isinstance(value, Uint) else _theirs(value)
     environment = _cel.NewEnv(variables=kinds, functions=_declarations())
-    renamed = _renamed(text, node)
-    try:
-        program = _compiled(environment, renamed)
-    except ConditionError:
-        if types_matter:
-            raise
-        program = environment.compile(renamed, disable_check=True)
+    program = _compiled(environment, _renamed(text, node))
     return _value(program, environment.Activation(given), Frame(NOWHERE, {}, UTC))

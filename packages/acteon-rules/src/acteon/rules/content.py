@@ -1,6 +1,7 @@
 """What rules say, piece by piece, so that equal rules can be told from others."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from attrs import evolve, fields
 
@@ -37,9 +38,9 @@ def _own(part: Expression) -> list[object]:
         return [part.program]
     if isinstance(part, MapOf):
         return [name for name, _ in part.entries]
-    values: list[object] = [getattr(part, each.name) for each in fields(type(part))]
+    values: list[Any] = [getattr(part, each.name) for each in fields(type(part))]
     return [
-        len(value) if isinstance(value, tuple) else value
+        len(value) if value.__class__ is tuple else value
         for value in values
         if not isinstance(value, Expression)
     ]

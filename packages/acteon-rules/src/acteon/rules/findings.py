@@ -30,7 +30,10 @@ from acteon.rules.walking import parts
 
 _KNOWN_NAMES: Final = frozenset({"action", "env", "environment", "now", "time"})
 _FAILS: Final = "fails when it is evaluated"
-_CALLS: Final = {UndefinedFunctionError: "unknown-function", TypeMismatchError: "wrong-type"}
+_CALLS: Final[dict[type[EvaluationError], str]] = {
+    UndefinedFunctionError: "unknown-function",
+    TypeMismatchError: "wrong-type",
+}
 _ORDERINGS: Final = frozenset(
     {
         BinaryOperator.LESS,
