@@ -106,6 +106,27 @@ async def test_a_reload_says_what_is_odd_about_its_rules(
     assert all("a.yaml:2" in warning for warning in warnings)
 
 
+async def test_strictness_makes_what_is_odd_about_files_an_error(
+    open_gateway: OpenGateway, directory: Path
+) -> None:
+    (directory / "a.yaml").write_text(rules("a"))
+    async with open_gateway(rules_directory=directory, strict_rules=True) as gateway:
+        (directory / "a.yaml").write_text(rules("b").replace("{name", "{prio: 1, name"))
+        with pytest.raises(RulesNotLoadedError, match="ignored key: `prio`"):
+            await gateway.reload_rules()
+        assert await gateway.dispatch(make_action()) == Suppressed("a")
+
+
+async def test_nine_computed_keys_of_state_are_no_error(open_gateway: OpenGateway) -> None:
+    keyed = "".join(
+        f'  - {{name: r{n}, condition: {{state_counter: "k{n}-{{{{ action.tenant }}}}", gt: 5}},'
+        " action: {type: deny}}\n"
+        for n in range(12)
+    )
+    async with open_gateway(f"version: 2\nrules:\n{keyed}") as gateway:
+        assert isinstance(await gateway.dispatch(make_action()), Executed)
+
+
 async def test_a_reload_with_any_bad_file_changes_nothing_and_names_all_of_them(
     open_gateway: OpenGateway, directory: Path
 ) -> None:

@@ -267,6 +267,18 @@ def test_only_rules_that_are_possible_are_asked() -> None:
     assert possible(payload=[]) == list(range(80))  # All that look at the payload fail.
 
 
+def test_no_more_plans_are_kept_than_there_is_room_for() -> None:
+    conditions: list[Expression] = [is_equal(KIND, f"{number}") for number in range(2_000)]
+    conditions += [ALWAYS] * 300
+    index = RuleIndex.of({n: needed_values(condition) for n, condition in enumerate(conditions)})
+    first = index.possible(action(), {"kind": "0"})
+    assert index.possible(action(), {"kind": "0"}) is first
+    for number in range(2_000):
+        assert len(index.possible(action(), {"kind": f"{number}"})) == 301
+    assert index.possible(action(), {"kind": "0"}) is not first, "it was let go meanwhile"
+    assert index.possible(action(), {"kind": "0"}) == first
+
+
 def test_keys_that_depend_on_the_action_are_asked_for_together() -> None:
     def counts(name: str) -> Expression:
         key = Binary(BinaryOperator.ADD, Literal(f"{name}:"), parse_field_path(KIND))
