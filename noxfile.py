@@ -93,10 +93,9 @@ def build(session: nox.Session) -> None:
     )
     session.run("bash", "-c", "python .ci/smoke.py", env={"PATH": path}, external=True)
 
-    extras = load("acteon-server")["project"]["optional-dependencies"]["fast"]
-    needs = (need for name in PACKAGES for need in load(name)["dependency-groups"]["dev"])
+    needs = (need for name in PACKAGES for need in needed_for_tests(name))
     outside = sorted({need for need in needs if not need.startswith("acteon-")})
-    session.install(*wheels.values(), *extras, *outside, "--group", "test")
+    session.install(*wheels.values(), *outside, "--group", "test")
     session.run("pytest", "-q", "-m", "not server", *session.posargs)
 
 
@@ -159,6 +158,14 @@ def become(session: nox.Session, program: str, *arguments: str) -> None:
 def load(package: str) -> dict[str, dict[str, dict[str, list[str]]]]:
     """Return the configuration of `package`."""
     return tomllib.loads(Path("packages", package, "pyproject.toml").read_text())
+
+
+def needed_for_tests(package: str) -> list[str]:
+    """Return what the tests of `package` need, and its extras."""
+    loaded = load(package)
+    extras = loaded["project"].get("optional-dependencies", {})
+    more = [need for name in extras for need in extras[name]]
+    return [*loaded["dependency-groups"]["dev"], *more]
 
 
 def needed_by(package: str) -> set[str]:

@@ -19,11 +19,11 @@ from attrs import frozen
 
 from acteon.rules.errors import EvaluationError
 
-MAX_STEPS: Final = 250_000
-"""Instructions times bytes of a search that is always made: 5 ms at 20 ns, the slowest seen."""
+MAX_STEPS: Final = 150_000
+"""Instructions times bytes of a search that is always made: 3 ms at 20 ns, the slowest seen."""
 MIN_WINDOW: Final = 32
 """Bytes of the shortest window."""
-_MAX_NANOSECONDS: Final = 3_500_000
+_MAX_NANOSECONDS: Final = 3_000_000
 """Processor time of the windows together."""
 
 
