@@ -568,3 +568,6 @@ def test_texts_do_not_grow_without_end() -> None:
         evaluated(op(text, "+", text))
     with pytest.raises(EvaluationError, match="text grows beyond"):
         evaluated(call("format", "{}{}", text, text))
+    with pytest.raises(EvaluationError, match="text grows beyond"):
+        evaluated(call("to_string", ListOf((MapOf((("k" * 600_000, Literal(text[:500_000])),)),))))
+    assert evaluated(call("format", "x", text, text)) == "x"

@@ -143,6 +143,15 @@ MEANING = [
         "max_concurrent, dlq_enabled, dlq_max, lock_wait_seconds, lock_lease_seconds, on_unknown",
     ),
     ("[executor]\nport = 1", "[executor] port: unknown key; it belongs below [server]"),
+    (
+        "[rules.environment]\nport = 8080",
+        "[rules] environment.port: wanted a text, found the number 8080; put it in quotes",
+    ),
+    (
+        '[rules.environment]\n"my stage" = "x"',
+        "[rules] environment: must have names of letters, digits and _, as in env.stage, not "
+        "'my stage'",
+    ),
     ("port = 3000", "port: stands outside any section; it belongs below [server]"),
     ("zzz = 3000", "zzz: unknown key, outside any section"),
     ("[sever]\nport = 1", "[sever]: unknown section; did you mean [server]?"),

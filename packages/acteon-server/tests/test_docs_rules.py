@@ -21,6 +21,7 @@ from acteon.rules import (
     StateRead,
     merge_patch,
 )
+from acteon.server.config import parse_config
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "rules.md").read_text()
@@ -129,3 +130,9 @@ def test_the_cookbook_shows_every_example_as_it_is() -> None:
         shown[file] = said + rules
     files = [path for path in EXAMPLES.iterdir() if path.is_file()]
     assert shown == {f"examples/rules/{path.name}": path.read_text() for path in files}
+
+
+def test_configurations_of_the_cookbook_can_be_used() -> None:
+    page = (ROOT / "docs" / "cookbook.md").read_text()
+    blocks = [text for language, text in BLOCK.findall(page) if language == "toml"]
+    assert [parse_config(text).rules.environment for text in blocks] == [{"stage": "production"}]

@@ -11,6 +11,7 @@ from attrs import evolve
 from acteon.audit import AuditSettings, AuditTrail
 from acteon.audit_memory import MemoryAuditStore
 from acteon.core import ManualClock
+from acteon.gateway import GatewaySettings
 from acteon.gateway.testing import ScriptedProvider, until
 from acteon.provider import ProviderRegistry
 from acteon.rules import OnRuleError
@@ -164,6 +165,35 @@ rules:
     assert "which is not configured" in told["warnings"][0]
 
 
+GUARDED = """\
+  - name: guard
+    condition: {any: [{field: env.stage, ne: production}, {field: env.region, eq: eu}]}
+    action: {type: deny}
+"""
+
+
+async def test_variables_can_be_supposed(open_api: OpenApi) -> None:
+    settings = GatewaySettings(environment={"stage": "production", "region": "us"})
+    async with open_api(GUARDED, settings=settings) as api:
+        told = {
+            text: (await evaluate(api, environment=supposed)).json()["would_be"]["outcome"]
+            for text, supposed in {
+                "as it is": {},
+                "elsewhere": {"region": "eu"},
+                "staging": {"stage": "staging"},
+                "undefined": {"stage": None},
+            }.items()
+        }
+        dispatched = await api.post("/v1/dispatch", ACTION)
+    assert told == {
+        "as it is": "executed",
+        "elsewhere": "suppressed",
+        "staging": "suppressed",
+        "undefined": "suppressed",
+    }
+    assert "Executed" in dispatched.json(), "what was supposed is forgotten"
+
+
 async def test_a_rule_that_fails_is_told(open_api: OpenApi) -> None:
     rule = "  - {name: odd, condition: {field: action.payload.to, gt: 5}, action: {type: deny}}\n"
     async with open_api(rule) as api:
@@ -185,6 +215,7 @@ async def test_a_rule_that_fails_is_told(open_api: OpenApi) -> None:
         ({"counters": {"c": "6"}}, 422, "Failed to deserialize"),
         ({"counters": {"c": True}}, 422, "Failed to deserialize"),
         ({"state": {"s": 6}}, 422, "Failed to deserialize"),
+        ({"environment": {"stage": 1}}, 422, "Failed to deserialize"),
         ({"counter": {"c": 6}}, 422, "Failed to deserialize the JSON body into the target type: "
          "unknown field `counter`; did you mean `counters`?"),
         ({"action": {"namespace": "n"}}, 422, "Failed to deserialize"),

@@ -223,6 +223,8 @@ def test_settings_are_those_of_the_configuration() -> None:
         [rules]
         on_error = "skip"
         on_store_error = "deny"
+        [rules.environment]
+        stage = "production"
         [audit]
         ttl_seconds = 0
         mode = "sync"
@@ -238,6 +240,7 @@ def test_settings_are_those_of_the_configuration() -> None:
     assert gateway.on_unknown is OnUnknown.RELEASE
     assert gateway.on_rule_error is OnRuleError.SKIP
     assert gateway.on_store_error is OnStoreError.DENY
+    assert gateway.environment == {"stage": "production"}
     assert dead_letters(found) is not None
     audit = audit_settings(found.audit)
     assert (audit.ttl, audit.mode, audit.max_queue) == (None, "sync", 8)

@@ -1,9 +1,9 @@
 """Making sets of rules, and telling what is odd about them."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from acteon.gateway.settings import GatewaySettings
 from acteon.provider import ProviderRegistry
@@ -21,6 +21,12 @@ class RuleCompiler:
 
     providers: ProviderRegistry
     settings: GatewaySettings
+
+    def having(self, environment: Mapping[str, str | None]) -> "RuleCompiler":
+        """Return one whose rules see `environment` in place of what they would; None: nothing."""
+        seen = {**self.settings.environment, **environment}
+        there = {name: value for name, value in seen.items() if value is not None}
+        return evolve(self, settings=evolve(self.settings, environment=there))
 
     def compile(self, rules: Iterable[Rule]) -> tuple[RuleSet, tuple[Problem, ...]]:
         """Return the set of `rules`, and what is odd about them.

@@ -1,6 +1,6 @@
 """Telling why an action would become what it would become, rule by rule, without doing it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -85,6 +85,7 @@ class Explainer:
         instead: Iterable[Rule] | None,
         now: datetime | None,
         state: StateValues | None,
+        environment: Mapping[str, str | None] | None,
     ) -> Evaluation:
         """Return why `rules`, or others `instead`, decide what they decide about `action`.
 
@@ -94,6 +95,7 @@ class Explainer:
             instead: Rules that are compiled for this.
             now: The instant that conditions see; None: the present one.
             state: Entries that count in place of those in the store.
+            environment: Variables that count in place of those configured; None: not there.
 
         Raises:
             RuleParseError: The rules `instead` cannot be compiled.
@@ -101,10 +103,11 @@ class Explainer:
         """
         moment = now or self.clock.now()
         warnings: tuple[str, ...] = ()
-        if instead is not None:
-            compile_them = partial(self.compiler.compile, tuple(instead))
+        if instead is not None or environment:
+            chosen = rules.rules if instead is None else tuple(instead)
+            compile_them = partial(self.compiler.having(environment or {}).compile, chosen)
             rules, odd = await anyio.to_thread.run_sync(compile_them, limiter=self._limiter)
-            warnings = tuple(problem.located for problem in odd)
+            warnings = () if instead is None else tuple(problem.located for problem in odd)
 
         async def ask(values: StateValues) -> tuple[Explanation, str]:
             return await anyio.to_thread.run_sync(

@@ -295,6 +295,7 @@ class Gateway:
         now: datetime | None = None,
         state: StateValues | None = None,
         rules: Iterable[Rule] | None = None,
+        environment: Mapping[str, str | None] | None = None,
     ) -> Evaluation:
         """Return what the rules decide about `action`, why, and what would become of it.
 
@@ -307,13 +308,17 @@ class Gateway:
             state: State entries of the action's tenant that count in place of those in the store;
                 None for one that is not there. All others are read.
             rules: Rules to be asked in place of those in force, as `parse_rules` gives them.
+            environment: Variables that conditions see as `env`, in place of those of `settings`;
+                None for one that is not there. All others count.
 
         Raises:
             RuleParseError: `rules` cannot be compiled.
             GatewayError: The state store failed.
         """
         current = self._open_rulebook.current
-        return await self._explainer.explain(action, current, instead=rules, now=now, state=state)
+        return await self._explainer.explain(
+            action, current, instead=rules, now=now, state=state, environment=environment
+        )
 
     @property
     def rules(self) -> tuple[Rule, ...]:

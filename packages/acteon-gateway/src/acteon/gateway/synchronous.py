@@ -229,12 +229,15 @@ class SyncGateway:
         now: datetime | None = None,
         state: StateValues | None = None,
         rules: Iterable[Rule] | None = None,
+        environment: Mapping[str, str | None] | None = None,
     ) -> Evaluation:
         """Return what the rules decide about `action`, why, and what would become of it."""
         gateway = self._open
 
         async def ask() -> Evaluation:
-            return await gateway.explain(action, now=now, state=state, rules=rules)
+            return await gateway.explain(
+                action, now=now, state=state, rules=rules, environment=environment
+            )
 
         return self._loop.call(ask)
 

@@ -80,6 +80,8 @@ def _format(text: Any, *values: Any) -> str:
     if text.__class__ is not str:
         raise TypeMismatchError(f"format() first argument must be string, got {type_name(text)}")
     for value in values:
+        if "{}" not in text:
+            break
         text = bounded_text(text.replace("{}", display(value), 1))
     return str(text)
 

@@ -216,8 +216,12 @@ def bounded_text(text: str) -> str:
         EvaluationError: It is too long.
     """
     if len(text) > MAX_TEXT:
-        raise EvaluationError(f"text grows beyond {MAX_TEXT} characters")
+        raise _too_long()
     return text
+
+
+def _too_long() -> EvaluationError:
+    return EvaluationError(f"text grows beyond {MAX_TEXT} characters")
 
 
 def _order(left: Any, right: Any) -> float:
@@ -357,19 +361,24 @@ def _float_text(value: float) -> str:
 
 
 def _json_text(value: Any) -> str:
-    _take_all(value, Allowance())
+    if _characters(value, Allowance()) > MAX_TEXT:
+        raise _too_long()
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"cannot be written as JSON: {error}") from None
 
 
-def _take_all(value: Any, allowance: Allowance) -> None:
-    if is_list(value) or is_map(value):
-        allowance.take(len(value))
-        for item in value.values() if is_map(value) else value:
-            if item.__class__ is list or item.__class__ is dict:
-                _take_all(item, allowance)
+def _characters(value: Any, allowance: Allowance) -> int:
+    """Return how many characters the texts have that `value`, a list or a map, holds."""
+    allowance.take(len(value))
+    count = 0
+    for item in (*value, *value.values()) if is_map(value) else value:
+        if isinstance(item, str):
+            count += len(item)
+        elif is_list(item) or is_map(item):
+            count += _characters(item, allowance)
+    return count
 
 
 _WRITERS: Final[dict[type, Callable[[Any], str]]] = {

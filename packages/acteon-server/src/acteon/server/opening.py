@@ -192,6 +192,7 @@ def gateway_settings(config: Config) -> GatewaySettings:
         on_unknown=config.executor.on_unknown,
         on_rule_error=config.rules.on_error,
         on_store_error=config.rules.on_store_error,
+        environment=config.rules.environment,
     )
 
 

@@ -1,7 +1,7 @@
 """Validators of the sections; their texts are what operators read."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any, Final, Generic, TypeVar
@@ -14,6 +14,7 @@ from acteon.server.lines import shortened
 Limit = TypeVar("Limit", int, timedelta)
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 
 
@@ -81,6 +82,16 @@ def filled(_instance: object, attribute: "Attribute[Any]", value: object) -> Non
     """Refuse an empty or blank text; let None pass."""
     if value is not None and not str(value).strip():
         raise ValueError(f"{attribute.name!r} must not be empty")
+
+
+def names(_instance: object, attribute: "Attribute[Any]", value: Mapping[str, object]) -> None:
+    """Refuse what rules could not write behind `env.`."""
+    for name in value:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{attribute.name!r} must have names of letters, digits and _, as in env.stage, "
+                f"not {shortened(name)!r}"
+            )
 
 
 def off(what: str) -> Validator:

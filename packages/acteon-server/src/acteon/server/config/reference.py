@@ -67,6 +67,7 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "name": '"billing"',
     "idempotent": "true",
     "url": '"https://billing.example/hooks/acteon"',
+    "environment": '{ stage = "production" }',
     "headers": '{ X-Source = "acteon" }',
     "secret": '"a-long-random-text"',
     "allow_networks": '["10.1.0.0/16"]',

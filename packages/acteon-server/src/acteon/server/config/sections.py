@@ -3,6 +3,7 @@
 A key is named like its attribute; that of a duration has `_seconds` behind it.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import Enum
 from ipaddress import ip_address
@@ -13,7 +14,7 @@ from attrs import field, frozen
 
 from acteon.gateway import OnStoreError, OnUnknown
 from acteon.rules import OnRuleError
-from acteon.server.config.checks import bare, between, filled, listenable, off, origins
+from acteon.server.config.checks import bare, between, filled, listenable, names, off, origins
 from acteon.server.config.references import Secrets
 
 PLUGIN: Final = "acteon.plugin"
@@ -156,6 +157,8 @@ class RulesSection:
         strict: Whether what is otherwise a warning about a rule file refuses it.
         on_error: What a rule that cannot be evaluated does to the action.
         on_store_error: What a throttle does when the store cannot count.
+        environment: Texts that rules see as `env.NAME`: which of several installations this is,
+            and what else differs between them.
     """
 
     directory: Path | None = None
@@ -163,6 +166,7 @@ class RulesSection:
     strict: bool = False
     on_error: OnRuleError = OnRuleError.FAIL
     on_store_error: OnStoreError = OnStoreError.ALLOW
+    environment: Mapping[str, str] = field(factory=dict[str, str], validator=names)
 
 
 @frozen(kw_only=True)

@@ -22,6 +22,8 @@ class EvaluateRequest:
         state: Texts of state entries of the action's tenant, by id, in place of those in the
             store; null for one that is not there. All others are read.
         counters: The same of counters.
+        environment: Variables that conditions see as `env`, in place of those configured; null
+            for one that is not there. All others count.
         rules: A YAML text of rules to be evaluated in place of those in force.
     """
 
@@ -29,6 +31,7 @@ class EvaluateRequest:
     now: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     state: Mapping[str, str | None] = field(factory=dict[str, str | None])
     counters: Mapping[str, int | None] = field(factory=dict[str, int | None])
+    environment: Mapping[str, str | None] = field(factory=dict[str, str | None])
     rules: str | None = None
 
     @property

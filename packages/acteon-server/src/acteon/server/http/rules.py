@@ -97,6 +97,7 @@ class RuleEndpoints:
                 wanted.action,
                 now=wanted.now,
                 state=wanted.entries,
+                environment=wanted.environment,
                 rules=None if parsed is None else parsed.rules,
             )
         except RuleParseError as error:
