@@ -197,7 +197,7 @@ def test_the_strict_take_warnings_for_errors() -> None:
         parsed(f"version: 2\n{ODD}")
     assert len(parsed(f"version: 1\n{ODD}").warnings) == 2
     assert parsed(f"version: 2\nrules: [{RULE}]").rules
-    assert "unknown version" in parsed(f"version: 3\nrules: [{RULE}]").warnings[0].message
+    assert "unknown version" in parsed(f"version: '1.0'\nrules: [{RULE}]").warnings[0].message
 
 
 WHOLE = """\

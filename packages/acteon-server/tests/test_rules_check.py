@@ -242,11 +242,11 @@ def test_all_problems_of_all_files_are_told_beside_what_is_odd_in_the_others(fol
     ]
     assert [line[line.rindex("[") :] for line in lines] == [
         "[error load]",
-        "[error load]",
+        "[warning file]",
         "[error load]",
         "[warning unknown-field]",
     ]
-    assert summary == "3 errors, 1 warning"
+    assert summary == "2 errors, 2 warnings"
 
 
 def test_findings_can_be_had_as_json(folder: Path) -> None:

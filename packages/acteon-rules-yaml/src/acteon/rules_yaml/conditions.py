@@ -243,6 +243,8 @@ def _as(form: _Form, node: Node) -> str:
 
 def _does_not_go(other: str, key: str) -> str:
     message = f"ignored key: `{other}` does not go with `{key}`"
+    if key == "state_seen" and other in NUMBER_OPERATORS:
+        return f"{message}; write `within_seconds: 3600`: seen within the last hour"
     both = other in _FORM_KEYS
     return f"{message}; put each in a condition of its own, under `all`" if both else message
 

@@ -20,6 +20,7 @@ from acteon.rules.expression import Expression
 from acteon.rules.rule import MAX_DURATION
 from acteon.rules_yaml.hints import did_you_mean
 from acteon.rules_yaml.nodes import Node
+from acteon.rules_yaml.oddities import check_constant_key
 from acteon.rules_yaml.plain import read_changes
 from acteon.rules_yaml.reading import (
     NO_TAG,
@@ -69,7 +70,8 @@ class _Parameters:
             return None
         text = text_of(node)
         if text is None:
-            self.at(name).error(wrong_kind(node, "a text", in_quotes(node)), node)
+            hint = f"{wrong_kind(node, 'a text', in_quotes(node))}{self.report.comment_at(node)}"
+            self.at(name).error(hint, node)
         return text
 
     def uint(self, name: str) -> int | None:
@@ -95,12 +97,19 @@ class _Parameters:
 
     def template(self, name: str) -> Expression | None:
         """Return the template `name`, whose fields are shown as texts; None if there is none."""
+        node = self.found.get(name)
+        if node is None:
+            return None
         if given(self.found, name) is None:
+            hint = self.report.comment_at(node)
+            self.at(name).warning(f"`{name}: null` counts as not given{hint}", node)
             return None
         text = self.text(name)
         if text is None:
             return None
-        return read_template(text, self.found[name], self.at(name))
+        if "{{" not in text:
+            check_constant_key(text, node, self.at(name))
+        return read_template(text, node, self.at(name))
 
     def at(self, name: str) -> Place:
         return Place(f"{self.path}.{name}", self.report)
@@ -208,6 +217,8 @@ def _meant(name: str) -> str:
     """Return a hint for a key of an action that is not known."""
     if name in FORMS:
         return f"; write `type: {name}`"
+    if name == "per":
+        return "; write `window_seconds: 3600` for an hour, and as `key` what is counted apart"
     if name in {"reason", "message", "comment", "description"}:
         return "; say it in the `description` of the rule"
     return did_you_mean(name, KEYS)

@@ -17,11 +17,13 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 
 SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "=": ("eq",),
     "==": ("eq",),
     "equal": ("eq",),
     "equals": ("eq",),
     "is": ("eq",),
     "!=": ("ne",),
+    "<>": ("ne",),
     "neq": ("ne",),
     "not_equal": ("ne",),
     "not_equals": ("ne",),
@@ -42,6 +44,10 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "nin": ("not_in",),
     "not_in_list": ("not_in",),
     "not_one_of": ("not_in",),
+    "like": ("contains",),
+    "ilike": ("contains",),
+    "~": ("matches",),
+    "=~": ("matches",),
     "regex": ("matches",),
     "regexp": ("matches",),
     "pattern": ("matches",),
@@ -124,7 +130,6 @@ SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "window": ("window_seconds",),
     "period": ("window_seconds",),
     "interval": ("window_seconds",),
-    "per": ("key", "window_seconds"),
     "by": ("key",),
     "dedup_key": ("key",),
     "set": ("changes",),

@@ -13,6 +13,7 @@ from acteon.rules.expression import (
     UnaryOperator,
 )
 from acteon.rules_yaml.nodes import Node, Sequence
+from acteon.rules_yaml.oddities import warn_of_odd_pattern, warn_of_odd_texts
 from acteon.rules_yaml.plain import read_operand
 from acteon.rules_yaml.reading import (
     given,
@@ -31,6 +32,7 @@ Read = Callable[[Expression, Node, Place], Expression | None]
 
 
 def _any_operand(node: Node, place: Place) -> Expression | None:
+    warn_of_odd_texts(node, place)
     return read_operand(node, place)
 
 
@@ -39,7 +41,15 @@ def _text_operand(node: Node, place: Place) -> Expression | None:
     if text is None:
         place.error(wrong_kind(node, "a text", in_quotes(node)), node)
         return None
+    warn_of_odd_texts(node, place)
     return text_or_template(text, node, place)
+
+
+def _pattern_operand(node: Node, place: Place) -> Expression | None:
+    text = text_of(node)
+    if text is not None:
+        warn_of_odd_pattern(text, node, place)
+    return _text_operand(node, place)
 
 
 def _part_operand(node: Node, place: Place) -> Expression | None:
@@ -50,11 +60,13 @@ def _part_operand(node: Node, place: Place) -> Expression | None:
     if text is None:
         place.error(wrong_kind(node, "a text, a number, true or false"), node)
         return None
+    warn_of_odd_texts(node, place)
     return text_or_template(text, node, place)
 
 
 def _list_operand(node: Node, place: Place) -> Expression | None:
     if isinstance(node, Sequence):
+        warn_of_odd_texts(node, place)
         return read_operand(node, place)
     text = text_of(node)
     if text is not None and "{{" in text and place.report.version >= 2:
@@ -114,7 +126,7 @@ _CLASSIC: Final[Mapping[str, Read]] = {
     "contains": _comparing(BinaryOperator.CONTAINS, _part_operand),
     "starts_with": _comparing(BinaryOperator.STARTS_WITH, _text_operand),
     "ends_with": _comparing(BinaryOperator.ENDS_WITH, _text_operand),
-    "matches": _comparing(BinaryOperator.MATCHES, _text_operand),
+    "matches": _comparing(BinaryOperator.MATCHES, _pattern_operand),
     "in_list": _comparing(BinaryOperator.IN, _list_operand),
 }
 _LAST: Final[Mapping[str, Read]] = {
@@ -142,7 +154,8 @@ def read_comparison(
     asked = {name: node for name in operators if (node := given(found, name)) is not None}
     for name in operators:
         if name in found and name not in asked:
-            message = f"`{name}: null` counts as not given; `is_null: true` finds null"
+            hint = place.report.comment_at(found[name])
+            message = f"`{name}: null` counts as not given; `is_null: true` finds null{hint}"
             place.warning(message, found[name])
     if not asked:
         names = named(operators)

@@ -51,7 +51,9 @@ def members(
                 report.warning(f"ignored key: {described(key)}", path, key)
         elif name not in known:
             meant = ""
-            if name == "<<":
+            if name.partition(":")[0] in known:
+                meant = _without_blank(name)
+            elif name == "<<":
                 meant = " (maps are not merged)"
             elif not report.full:
                 meant = unknown(name) if unknown else did_you_mean(name, known)
@@ -61,6 +63,11 @@ def members(
         else:
             found[name] = value
     return found
+
+
+def _without_blank(name: str) -> str:
+    key, _, value = name[:100].partition(":")
+    return f"; a blank is missing behind the colon: `{key}: {value}`"
 
 
 def _key_name(key: Node, known: Collection[str]) -> "str | bool | float | _Null | None":

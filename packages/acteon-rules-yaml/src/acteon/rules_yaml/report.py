@@ -43,14 +43,25 @@ class Report:
 
     def error_within(self, message: str, path: str, node: Scalar, line: int, column: int) -> None:
         """Note an error in the text of `node`, at a line and a column of it, counted from 1."""
-        if self._lines is None:
-            self._lines = lines_of(self.source)
-        line, column = place_within(self._lines, node, line, column)
+        line, column = place_within(self._source_lines(), node, line, column)
         self._errors.append(evolve(self._problem(message, path, node), line=line, column=column))
 
     def warning(self, message: str, path: str = "", node: Node | None = None) -> None:
         """Note what is odd, and is an error for those who are strict."""
         self._warnings.append(self._problem(message, path, node))
+
+    def comment_at(self, node: Node) -> str:
+        """Return a hint if what would stand at `node`, which is empty, is taken for a comment."""
+        if not (isinstance(node, Scalar) and node.plain and not node.text):
+            return ""
+        line = self._source_lines()[node.line - 1 : node.line]
+        behind = "".join(line)[node.column - 1 :]
+        return "; a # begins a comment: put the text in quotes" if " #" in behind else ""
+
+    def _source_lines(self) -> list[str]:
+        if self._lines is None:
+            self._lines = lines_of(self.source)
+        return self._lines
 
     def warnings(self, *, strict: bool) -> tuple[Problem, ...]:
         """Return what is odd, unless there is worse.
@@ -61,7 +72,8 @@ class Report:
         if not self._errors and not (strict and self._warnings):
             return self._shown(self._warnings)
         # What is odd often is the cause of what is wrong: a misspelt key is a missing one, too.
-        wrong = [*self._errors, *self._warnings]
+        odd = self._warnings if strict else [evolve(one, code="file") for one in self._warnings]
+        wrong = [*self._errors, *odd]
         raise self.refusal(*self._shown(sorted(wrong, key=lambda each: (each.line, each.column))))
 
     @property

@@ -1,10 +1,8 @@
 """From the text of a file to its rules, whatever the language of their conditions."""
 
-import difflib
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from attrs import frozen
 
@@ -31,6 +29,7 @@ from acteon.rules_yaml.reading import (
 )
 from acteon.rules_yaml.report import Report
 from acteon.rules_yaml.scalars import is_null
+from acteon.rules_yaml.zones import find_zone, zone_hint, zone_warning
 
 _INT32: Final = range(-(2**31), 2**31)
 _WANTED_PRIORITY: Final = "a whole number from -2147483648 to 2147483647"
@@ -93,8 +92,13 @@ def _read_version(found: Mapping[str, Node], report: Report) -> int:
     version = scalar_of(node)
     if type(version) is int and version in {1, 2}:
         return version
-    hint = ", without quotes" if version in {"1", "2"} else ""
-    report.warning(f"unknown version: {described(node)}; write 1 or 2{hint}", "version", node)
+    wanted = f"unknown version: {described(node)}; write"
+    if version in {"1", "1.0", 1.0}:
+        report.warning(f"{wanted} 1", "version", node)  # A key that meant nothing once.
+    elif version in {"2", "2.0", 2.0}:
+        report.error(f"{wanted} 2, without quotes or dot", "version", node)
+    else:
+        report.error(f"{wanted} 1 or 2", "version", node)
     return 1
 
 
@@ -155,7 +159,11 @@ class _Members:
             message = "missing field `name`; each rule needs one of its own"
             self.report.error(message, self.path, self.node)
             return None
-        return read_text(node, f"{self.path}.name", self.report)
+        path = f"{self.path}.name"
+        name = read_text(node, path, self.report)
+        if name is not None and not name.strip():
+            self.report.warning("the name is empty; give each rule one of its own", path, node)
+        return name
 
     def rule(self, name: str, read_condition: ConditionReader) -> Rule | None:
         """Return the rule, which does not count if something is wrong, which is noted."""
@@ -229,20 +237,16 @@ class _Members:
         name = self._text("timezone")
         if name is None:
             return UTC
-        try:
-            return ZoneInfo(name)
-        # What is no name at all, such as a path out of the database, or names one of its folders.
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            hint = "" if self.report.full else _close_zone(name)
-            message = f"unknown time zone `{name[:100]}`; {hint or 'write it like Europe/Berlin'}"
-            self.report.error(message, f"{self.path}.timezone", self.found["timezone"])
+        path, node = f"{self.path}.timezone", self.found["timezone"]
+        zone = find_zone(name)
+        if zone is None:
+            hint = "write it like Europe/Berlin" if self.report.full else zone_hint(name)
+            self.report.error(f"unknown time zone `{name[:100]}`; {hint}", path, node)
             return UTC
-
-
-def _close_zone(name: str) -> str:
-    zones = {zone.lower(): zone for zone in available_timezones()}
-    close = difflib.get_close_matches(name[:100].lower(), zones, n=1)
-    return f"did you mean `{zones[close[0]]}`?" if close else ""
+        odd = zone_warning(name)
+        if odd:
+            self.report.warning(odd, path, node)
+        return zone
 
 
 def _meant(name: str) -> str:

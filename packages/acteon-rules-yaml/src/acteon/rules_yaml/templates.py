@@ -11,6 +11,7 @@ from acteon.rules_yaml.report import Place
 MAX_STEPS: Final = 128
 """How far a path may lead."""
 MAX_PLACEHOLDERS: Final = 100
+_NO_NAME: Final = re.compile(r"""[\s|+*/%(){}<>=!?&,;:"'`$]""")
 _INDEXED: Final = re.compile(r"([^\[\]]+)((?:\[-?[0-9]{1,9}\])+)")
 _INDEX: Final = re.compile(r"\[(-?[0-9]+)\]")
 
@@ -61,6 +62,7 @@ def read_template(text: str, node: Node, place: Place) -> Expression | None:
         for placeholder in placeholders:
             _check_size(placeholder.partition("}}")[0].strip())
         template = compile_template(text, display=True)
+        _check_names(template)
         if isinstance(template, Call):
             (template,) = template.arguments
         if place.report.version >= 2:
@@ -84,6 +86,34 @@ def _check_size(path: str) -> None:
     # Expressions this deep could be evaluated, but not be compared with each other.
     if path.count(".") + path.count("[") > MAX_STEPS:
         raise TemplateError(f"a path of more than {MAX_STEPS} steps: '{path[:40]}…'")
+
+
+def _check_names(expression: Expression) -> None:
+    """Check that placeholders hold what may be a path, and nothing that is to be worked out.
+
+    Raises:
+        TemplateError: One holds something else.
+    """
+    match expression:
+        case Field(base, name):
+            _check_names(base)
+        case Name(name):
+            pass
+        case Call(arguments=parts):
+            for part in parts:
+                _check_names(part)
+            return
+        case Binary(_, left, right):
+            _check_names(left)
+            _check_names(right)
+            return
+        case _:
+            return
+    if _NO_NAME.search(name):
+        raise TemplateError(
+            f"a placeholder holds the path of one field, like {{{{ action.payload.to }}}}, and "
+            f"nothing is worked out in it: '{name[:100]}'"
+        )
 
 
 def _with_indexes(expression: Expression) -> Expression:

@@ -1,7 +1,11 @@
 """Texts with `{{ field.path }}` in them, and the paths themselves."""
 
+from typing import Final
+
 from acteon.rules.errors import TemplateError
 from acteon.rules.expression import Binary, BinaryOperator, Call, Expression, Field, Literal, Name
+
+_BRACES: Final = '"{{"'
 
 
 def parse_field_path(path: str) -> Expression:
@@ -27,7 +31,8 @@ def compile_template(text: str, *, display: bool = False) -> Expression:
     """Return the expression for `text`, in which `{{ path }}` stands for a field.
 
     A text that is one placeholder and nothing else keeps the type of the field. In any other one
-    the pieces are joined with `+`, which takes texts only.
+    the pieces are joined with `+`, which takes texts only. `{{ "{{" }}` gives the braces
+    themselves.
 
     Args:
         text: The template; without `{{` it is a constant.
@@ -48,6 +53,9 @@ def compile_template(text: str, *, display: bool = False) -> Expression:
             raise TemplateError(f"empty template expression: '{{{{{inside}}}}}'")
         if before:
             pieces.append(Literal(before))
+        if inside.strip() == _BRACES:
+            pieces.append(Literal("{{"))
+            continue
         field = parse_field_path(inside.strip())
         pieces.append(Call("to_string", (field,)) if display else field)
     if rest or not pieces:

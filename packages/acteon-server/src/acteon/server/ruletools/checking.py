@@ -59,7 +59,10 @@ def check_rules(source: RuleSource) -> Checked:
 
 
 def _errors(problems: tuple[Problem, ...]) -> list[Finding]:
-    return [Finding(Severity.ERROR, "load", problem) for problem in problems]
+    return [
+        warning_of(problem) if problem.code else Finding(Severity.ERROR, "load", problem)
+        for problem in problems
+    ]
 
 
 def _place(finding: Finding) -> tuple[str, int, int]:
