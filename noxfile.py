@@ -21,7 +21,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"  # finds our packages in the workspace, not in a registry
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "types", "tests", "build"]
+nox.options.sessions = ["lint", "types", "tests", "plugin", "build"]
 
 # nox itself may have come in through it; what it runs is to find its own packages only.
 os.environ.pop("PYTHONPATH", None)
@@ -29,6 +29,7 @@ os.environ.pop("PYTHONPATH", None)
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 
 PACKAGES = sorted(path.parent.name for path in Path("packages").glob("*/pyproject.toml"))
+PLUGIN = "examples/plugin-state-sqlite"
 TESTED = [package for package in PACKAGES if Path("packages", package, "tests").is_dir()]
 
 
@@ -49,6 +50,8 @@ def types(session: nox.Session) -> None:
     for folder in sorted({path.parent for path in Path("examples").glob("*/*.py")}):
         programs = [str(path) for path in sorted(folder.glob("*.py"))]
         session.run("mypy", *programs, env={"MYPYPATH": str(folder)})
+    plugin = [f"{PLUGIN}/src", f"{PLUGIN}/tests"]
+    session.run("mypy", *plugin, env={"MYPYPATH": plugin[0]})
     for package in TESTED:
         # Packages have test modules of the same name, which mypy takes one package at a time only.
         session.run("mypy", f"packages/{package}/tests", silent=True)
@@ -97,6 +100,18 @@ def build(session: nox.Session) -> None:
     outside = sorted({need for need in needs if not need.startswith("acteon-")})
     session.install(*wheels.values(), *outside, "--group", "test")
     session.run("pytest", "-q", "-m", "not server", *session.posargs)
+
+
+@nox.session
+def plugin(session: nox.Session) -> None:
+    """Test the example of a third party's plugin, installed from its own wheel."""
+    dist = Path(session.create_tmp()).absolute() / "dist"
+    session.run("uv", "build", "-q", "--wheel", "--out-dir", str(dist), "--clear", PLUGIN)
+    (wheel,) = dist.glob("*.whl")
+    state = [f"packages/{name}" for name in sorted(needed_by("acteon-state"))]
+    session.install(*state, str(wheel), "--reinstall-package", "acteon-state-sqlite")
+    session.install("--group", f"{PLUGIN}/pyproject.toml:dev")
+    session.run("pytest", "-q", "-c", f"{PLUGIN}/pyproject.toml", PLUGIN, *session.posargs)
 
 
 @nox.session(default=False)

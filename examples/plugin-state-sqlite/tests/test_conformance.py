@@ -1,0 +1,101 @@
+"""The backend does what all backends do, and keeps it when its process is killed."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from acteon_state_sqlite import SqliteConfig, SqliteStatePlugin
+from hypothesis import settings
+
+from acteon.state import StateBackend, StateError, StateKey
+from acteon.state.testing import (
+    BackendFixtures,
+    DispatchStateConformance,
+    DispatchStateModel,
+    LocksConformance,
+    StateStoreConformance,
+    WindowConformance,
+)
+
+settings.register_profile("waits", max_examples=20, deadline=None)
+settings.load_profile("waits")  # Time passes by waiting.
+
+
+class OnSqlite(BackendFixtures):
+    @pytest.fixture
+    async def backend(self, tmp_path: Path) -> AsyncIterator[StateBackend]:
+        async with SqliteStatePlugin.open(SqliteConfig(path=str(tmp_path / "state.db"))) as backend:
+            yield backend
+
+
+class TestStore(OnSqlite, StateStoreConformance): ...
+
+
+class TestWindows(OnSqlite, WindowConformance): ...
+
+
+class TestLocks(OnSqlite, LocksConformance): ...
+
+
+class TestDispatch(OnSqlite, DispatchStateConformance): ...
+
+
+class TestDispatchModel(OnSqlite, DispatchStateModel): ...
+
+
+KEY = StateKey("shop", "acme", "dedup", "order-17")
+HOUR = timedelta(hours=1)
+
+SETS_AND_HANGS = """
+import asyncio, sys
+from datetime import timedelta
+from acteon.state import StateKey
+from acteon_state_sqlite import SqliteConfig, SqliteStatePlugin
+
+async def main():
+    async with SqliteStatePlugin.open(SqliteConfig(path=sys.argv[1])) as backend:
+        key = StateKey("shop", "acme", "dedup", "order-17")
+        assert await backend.store.check_and_set(key, "done", ttl=timedelta(hours=1))
+        print("set", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def left_behind(tmp_path: Path) -> Path:
+    """Give the file of a process that was killed after it had set `KEY`."""
+    path = tmp_path / "state.db"
+    command = [sys.executable, "-c", SETS_AND_HANGS, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "set\n"
+        finally:
+            process.kill()
+    return path
+
+
+async def test_what_was_set_survives_a_process_that_is_killed(left_behind: Path) -> None:
+    async with SqliteStatePlugin.open(SqliteConfig(path=str(left_behind))) as backend:
+        assert await backend.store.get(KEY) == "done"
+        assert not await backend.store.check_and_set(KEY, "again", ttl=HOUR)
+
+
+async def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    config = SqliteConfig(path=str(tmp_path / "nowhere" / "state.db"))
+    with pytest.raises(StateError, match=r"nowhere/state.db: unable to open database file"):
+        async with SqliteStatePlugin.open(config):
+            pass
+
+
+async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_text("no database at all, but a text of some length" * 20)
+    with pytest.raises(StateError, match="file is not a database"):
+        async with SqliteStatePlugin.open(SqliteConfig(path=str(path))):
+            pass
