@@ -81,7 +81,7 @@ def same(found: Any, expected: Any) -> bool:
 def _ours(engine: str) -> Evaluate:
     def evaluate(case: Case) -> Any:
         try:
-            return evaluate_with(engine, case.text, case.variables)
+            return evaluate_with(engine, case.text, case.variables, checked=case.is_checked)
         except (ConditionError, EvaluationError) as error:
             raise NoValueError(str(error)) from None
 

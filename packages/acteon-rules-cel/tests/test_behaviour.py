@@ -116,19 +116,17 @@ ROWS: list[tuple[str, dict[str, Any], Any]] = [
     (
         "x.y",
         {"x": None},
-        Differ(
-            no("member y", "null_type"),
-            Fails("type error: no such overload: a member of what is no map"),
-            WORDS,
+        Fails(
+            "type error: no such overload: member y of x, which is null_type and no map; "
+            "write x != null && …"
         ),
     ),
     (
         "x.y",
         {"x": [1]},
-        Differ(
-            no("member y", "list"),
-            Fails("type error: no such overload: a member of what is no map"),
-            WORDS,
+        Fails(
+            "type error: no such overload: member y of x, which is list and no map; "
+            "write x.exists(i, i.y == …)"
         ),
     ),
     (
@@ -175,11 +173,20 @@ ROWS: list[tuple[str, dict[str, Any], Any]] = [
     (
         "has(x.a)",
         {"x": 1},
-        Differ(
-            no("has member a", "int"),
-            Fails("type error: no such overload: a member of what is no map"),
-            WORDS,
+        Fails("type error: no such overload: member a of x, which is int and no map"),
+    ),
+    (
+        "x.a.b.c",
+        {"x": {"a": {"b": "d"}}},
+        Fails(
+            "type error: no such overload: member c of x.a.b, which is string and no map; "
+            "write type(x.a.b) == map && …"
         ),
+    ),
+    (
+        "x[y].c",
+        {"x": ["d"], "y": 0},
+        Fails("type error: no such overload: member c of what is string and no map"),
     ),
     # Arithmetic.
     ("1 + 2 * 3 - 4", {}, 3),
@@ -534,3 +541,38 @@ def test_an_expression_gives_what_the_standard_says(
         assert found.start.startswith(expected.start)
     else:
         assert repr(found) == repr(expected)  # `1 == True == 1.0`, but they show it.
+
+
+@pytest.mark.parametrize(
+    ("expression", "variables", "expected"),
+    [
+        ("a.b.c", {"a.b.c": "yes"}, "yes"),
+        ("a.b.c", {"a.b": {"c": "yes"}}, "yes"),
+        ("a.b.c", {"a.b.c": "yes", "a.b": {"c": "no"}, "a": {"b": {"c": "no"}}}, "yes"),
+        ("a.b.c.d == a.b.c.d", {"a.b": {"c": {"d": 1}}}, True),
+        ("[{'b': 1}].exists(i, i.b == a.b)", {"a.b": 1}, True),
+        ("a.b.c", {"a.b": ["c"]}, "type error: no such overload: member c of a.b,"),
+        ("a.c", {"a.b": 1}, "parse error: unknown name `a`"),
+    ],
+)
+def test_of_variables_with_dots_in_their_names_the_longest_is_meant(
+    engine_name: str, expression: str, variables: dict[str, Any], expected: Any
+) -> None:
+    found = found_with(engine_name, expression, variables)
+    assert found.start.startswith(expected) if isinstance(found, Fails) else found == expected
+
+
+def test_the_variable_of_a_macro_hides_one_with_dots() -> None:
+    assert evaluate_with("python", "[{'b': 1}].exists(a, a.b == 1)", {"a.b": 2}) is True
+
+
+@pytest.mark.parametrize("unknown", ["x", "x.y", "f(1)", "x.f(1)", "size(1, 2)", "[1].all(i, j)"])
+def test_what_is_not_checked_fails_when_it_is_met_and_matters(
+    engine_name: str, unknown: str
+) -> None:
+    with pytest.raises(ConditionError):
+        evaluate_with(engine_name, unknown, {})
+    with pytest.raises(EvaluationError):
+        evaluate_with(engine_name, unknown, {}, checked=False)
+    for expression in (f"{unknown} || true", f"true || {unknown}", f"!({unknown} && false)"):
+        assert evaluate_with(engine_name, expression, {}, checked=False) is True

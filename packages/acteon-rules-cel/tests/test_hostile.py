@@ -17,7 +17,7 @@ from acteon.rules_cel.closures import Closures
 from acteon.rules_cel.costs import Held, cost_of
 from acteon.rules_cel.engines import NOWHERE, engine, evaluate_with
 from acteon.rules_cel.reading import read_condition
-from acteon.rules_cel.values import BUDGET, Frame
+from acteon.rules_cel.values import BUDGET, FAILURE, Frame
 
 SECONDS = 2.0
 """Far more than anything here takes, even while others use the machine."""
@@ -277,6 +277,21 @@ def test_errors_that_something_overrules_take_steps_too() -> None:
     for expression in ("x.exists(a, a.nope)", "x.all(a, a.nope || true)"):
         with pytest.raises(EvaluationError, match="too many steps"):
             evaluate_with("python", expression, {"x": [{}] * 1_000})
+
+
+@pytest.mark.parametrize(
+    ("expression", "failures"),
+    [
+        ("x.nope || true", 1),
+        ("!(x.nope && false)", 1),
+        ("x.nope || x.nope || true", 2),
+        ("true || x.nope", 0),
+    ],
+)
+def test_an_error_beside_what_decides_takes_its_steps(expression: str, failures: int) -> None:
+    frame = Frame(NOWHERE, {}, UTC, {"x": {}})
+    assert Closures(roots={}).compile(read_condition(expression))(frame) is True
+    assert frame.left == BUDGET - failures * FAILURE
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from acteon.rules.expression import Binary, BinaryOperator, Expression, Field, L
 from acteon.rules.expression import ListOf as ListExpression
 from acteon.rules_cel.costs import Cost, cost_of
 from acteon.rules_cel.functions import GLOBALS, METHODS
+from acteon.rules_cel.kinds import SAID, kind_of
+from acteon.rules_cel.mismatches import check_operands
 from acteon.rules_cel.syntax import (
     Call,
     Chain,
@@ -22,13 +24,12 @@ from acteon.rules_cel.syntax import (
     ListOf,
     Logic,
     Macro,
-    MapOf,
     Node,
     Place,
     Select,
     StateCall,
-    Unary,
     children,
+    name_of,
 )
 from acteon.rules_cel.values import TYPE_NAMES
 
@@ -37,7 +38,6 @@ RULE_NAMES: Final = frozenset({"action", "env", "now", "time"})
 _INDEXED: Final = frozenset({"action_type", "provider", "namespace", "tenant"})
 _KINDS: Final[Mapping[str, str]] = {"get": "state", "since": "state", "counter": "counter"}
 _MACROS: Final = ("all", "exists", "exists_one", "map", "filter")
-_ARITHMETIC: Final = frozenset("+-*/%")
 
 
 @frozen
@@ -69,7 +69,11 @@ def check(node: Node, names: Collection[str] = RULE_NAMES) -> None:
     """
     types: set[int] = set()
     for each, local in _walk(node, frozenset()):
-        if isinstance(each, Select | Identifier) and (id(each) in types or dotted(each)):
+        if isinstance(each, Select | Identifier) and (
+            id(each) in types
+            or dotted(each)
+            or (isinstance(each, Select) and name_of(each) in names)
+        ):
             types |= {id(part) for part in children(each)}
             if isinstance(each, Select) or each.name not in names:
                 continue
@@ -98,41 +102,21 @@ def check(node: Node, names: Collection[str] = RULE_NAMES) -> None:
 def check_result(node: Node) -> None:
     """Check that `node` may be true or false, as far as that can be told.
 
-    So are its comparisons and patterns: what always fails is refused.
+    So are its operators, functions and patterns: what they never take is refused.
 
     Raises:
-        ConditionError: It is something else, or always fails.
+        ConditionError: It is something else, or a part of it always fails.
     """
     for each, local in _walk(node, frozenset()):
+        check_operands(each, local)
         match each:
-            case Chain() if "action" not in local and "now" not in local:
-                _check_comparisons(each)
             case Call("matches", (_, Constant(str() as pattern, place))):
                 _check_pattern(pattern, place)
             case _:
                 pass
-    kind = _kind(node)
-    if kind:
-        raise ConditionError(f"gives {kind}; a condition must be true or false", *node.place)
-
-
-def _check_comparisons(chain: Chain) -> None:
-    left = chain.first
-    compared = False
-    for operator, right in chain.steps:
-        if compared and operator in _ORDERINGS and _type(right):
-            message = "comparisons do not chain; write 1 < x && x < 5 for 1 < x < 5"
-            raise ConditionError(message, *chain.place)
-        compared = compared or operator in _ORDERINGS
-        one, other = _type(left), _type(right)
-        if one and other and one != other and len(chain.steps) == 1:
-            hints = [_WRITTEN[kind] for kind in (one, other) if kind in _WRITTEN]
-            hint = f"; write {hints[0] if hints else 'int(…) or string(…) around one of them'}"
-            if operator in _COMPARISONS:
-                raise ConditionError(f"compares {one} with {other}{hint}", *chain.place)
-            if operator == "-" and "a text" in {one, other}:
-                raise ConditionError(f"subtracts {other} from {one}{hint}", *chain.place)
-        left = right
+    kind = kind_of(node, ())
+    if kind not in {"", "bool"}:
+        raise ConditionError(f"gives {SAID[kind]}; a condition must be true or false", *node.place)
 
 
 def _check_pattern(pattern: str, place: Place) -> None:
@@ -140,60 +124,6 @@ def _check_pattern(pattern: str, place: Place) -> None:
         compile_regex(pattern)
     except InvalidRegexError as error:
         raise ConditionError(str(error), *place) from None
-
-
-def _type(node: Node) -> str:
-    """Return what a node is for certain, of what is often confused; empty if it may be more."""
-    match node:
-        case Constant(bool() | None):
-            return ""
-        case Constant(str()) | Select(Identifier("action"), "created_at"):
-            return "a text"
-        case Constant(int() | float()) | StateCall("counter") | Call("size" | "int" | "double"):
-            return "a number"
-        case Identifier("now") | Call("timestamp"):
-            return "an instant"
-        case StateCall("since") | Call("duration"):
-            return "a duration"
-        case _:
-            return ""
-
-
-_ORDERINGS: Final = frozenset({"<", "<=", ">", ">="})
-_COMPARISONS: Final = _ORDERINGS | {"==", "!="}
-_WRITTEN: Final = {
-    "an instant": 'timestamp("2026-01-31T09:00:00Z") or timestamp(action.created_at)',
-    "a duration": 'duration("1h30m")',
-}
-
-
-def _kind(node: Node) -> str:
-    """Return what a condition gives that is never a bool; empty if it may be one."""
-    match node:
-        case Constant(value) if not isinstance(value, bool):
-            return "a constant"
-        case ListOf():
-            return "a list"
-        case MapOf():
-            return "a map"
-        case Unary("-"):
-            return "a number"
-        case Chain(steps=steps) if steps[-1][0] in _ARITHMETIC:
-            return "a number or a text"
-        case Macro(kind="map" | "filter"):
-            return "a list"
-        case Call("size" | "int" | "uint" | "double", _):
-            return "a number"
-        case Call("string" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "join", _):
-            return "a text"
-        case StateCall("counter"):
-            return "a number"
-        case StateCall("since"):
-            return "a duration"
-        case Identifier(name) if name in RULE_NAMES:
-            return "no bool"
-        case _:
-            return ""
 
 
 def _walk(node: Node, local: frozenset[str]) -> Iterator[tuple[Node, frozenset[str]]]:
@@ -213,13 +143,7 @@ def _walk(node: Node, local: frozenset[str]) -> Iterator[tuple[Node, frozenset[s
 
 def dotted(node: Node) -> str | None:
     """Return the name of a type that `node` is, as `google.protobuf.Timestamp` is one."""
-    parts: list[str] = []
-    while isinstance(node, Select):
-        parts.append(node.member)
-        node = node.operand
-    if not isinstance(node, Identifier):
-        return None
-    name = ".".join([node.name, *reversed(parts)])
+    name = name_of(node)
     return name if name in TYPE_NAMES else None
 
 
@@ -241,6 +165,22 @@ _MEANT: Final = {
     **dict.fromkeys(("float", "number"), "double"),
 }
 """What functions of other languages are called."""
+_WRITTEN: Final[Mapping[str, str]] = {
+    "not": "!(…) for not",
+    "now": "now, without brackets",
+    "any": "action.payload.items.exists(i, i.price > 3)",
+    "keys": 'the map itself, as in "name" in action.payload',
+    "values": "action.payload.exists(name, action.payload[name] == 1)",
+    **dict.fromkeys(("defined", "isset", "is_set"), "has(action.payload.to)"),
+    **dict.fromkeys(("is_null", "isNull", "is_none"), "x == null"),
+    "between": "x >= 1 && x <= 5",
+    **dict.fromkeys(("counter", "get_counter"), 'state.counter("key")'),
+    **dict.fromkeys(("since", "time_since"), 'state.since("key")'),
+    "seen": 'state.get("key") != null',
+    "get": 'x["name"], and has(x.name) && … for what may be missing',
+}
+"""What to write instead of functions that there are elsewhere."""
+_STATE: Final = 'state is asked with state.get("key"), state.counter("key") or state.since("key")'
 
 
 def _unknown_name(name: str, names: Collection[str]) -> str:
@@ -250,7 +190,7 @@ def _unknown_name(name: str, names: Collection[str]) -> str:
     known |= {each: each for each in names}
     close = difflib.get_close_matches(name, known, n=1)
     if name == "state":
-        return 'state is asked with state.get("key"), state.counter("key") or state.since("key")'
+        return _STATE
     there = ", ".join(sorted({*names, "state"}))
     hint = f"did you mean `{known[close[0]]}`?" if close else f"there are {there}"
     return f"unknown name `{name[:60]}`; {hint}"
@@ -276,7 +216,11 @@ def _check_call(function: str, count: int, is_method: bool, place: Place) -> Non
             close = difflib.get_close_matches(function, [*here, *_MACROS, *there], n=1)
             close = [_MEANT[function]] if function in _MEANT else close
             hint = f"; did you mean `{close[0]}`?" if close else ""
-            if function in RULE_NAMES and not is_method:
+            if function in _WRITTEN and not (is_method and function in _MEANT):
+                hint = f"; write {_WRITTEN[function]}"
+            elif not is_method and function.lower().startswith("state"):
+                hint = f"; {_STATE}"
+            elif function in RULE_NAMES and not is_method:
                 hint = f"; write {function}.NAME, or {function}[…]"
         raise ConditionError(f"unknown function `{function[:60]}`{hint}", *place)
     counts = found[1]

@@ -4,25 +4,21 @@ cel-python evaluates its trees itself, but takes some ten times as long, and not
 a macro inside of a macro over a long list would hold up everybody.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, assert_never
 
 from attrs import define, field
 
 from acteon.rules import (
-    Context,
     EvaluationError,
     InvalidRegexError,
-    StateRead,
     compile_regex,
 )
-from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS, local_time
-from acteon.rules.stored import NEVER, counter_of, seconds_since
 from acteon.rules_cel.checking import dotted
 from acteon.rules_cel.functions import GLOBALS, MATCH, METHODS, longest_search
 from acteon.rules_cel.macros import exists_one, listed, over, quantified
-from acteon.rules_cel.operators import OPERATORS, item, negate, no_such_key, select
+from acteon.rules_cel.operators import OPERATORS, item, negate, no_map, select
+from acteon.rules_cel.roots import ROOTS, STATE, action_member, state_key, time_member
 from acteon.rules_cel.syntax import (
     Call,
     Chain,
@@ -40,19 +36,17 @@ from acteon.rules_cel.syntax import (
     StateCall,
     Unary,
     children,
+    shown,
 )
 from acteon.rules_cel.values import (
     FAILURE,
-    MAX_DURATION,
     CelType,
     Frame,
     from_json,
     is_map,
-    is_number,
     key_of,
     key_value,
     no_overload,
-    number,
     without_frames,
 )
 
@@ -65,9 +59,11 @@ class Closures:
 
     Attributes:
         roots: The variables that there are always.
+        variables: Those that an evaluation gives; there may be dots in their names.
     """
 
     roots: Mapping[str, Evaluate] = field(factory=lambda: ROOTS)
+    variables: Collection[str] = ()
     _slots: dict[str, int] = field(factory=dict[str, int], init=False)
 
     def compile(self, node: Node) -> Evaluate:
@@ -83,7 +79,7 @@ class Closures:
             case Select():
                 return self._select(node)
             case Has(operand, member):
-                return _has(self.compile(operand), member)
+                return _has(self.compile(operand), member, shown(operand))
             case Item(operand, index):
                 of, at = self.compile(operand), self.compile(index)
                 return lambda frame: item(of(frame), at(frame))
@@ -127,7 +123,7 @@ class Closures:
                 return from_json(frame.variables[name])
             if type_name is not None:
                 return CelType(type_name)
-            raise EvaluationError(f"unknown variable: {name}")
+            raise EvaluationError(f"unknown variable: {name[:60]}")
 
         return variable
 
@@ -141,13 +137,17 @@ class Closures:
             base = base.operand
         names.reverse()
         root = base.name if isinstance(base, Identifier) and base.name not in self._slots else ""
+        for length in range(len(names) if root else 0, 0, -1):
+            name = ".".join([root, *names[:length]])
+            if name in self.variables:
+                return _walk(_given(name), names[length:], name)
         if type_name is not None and root and root not in self.roots:
             return lambda frame: CelType(type_name)
         if root == "action" and root in self.roots:
-            return _walk(_action_member(names[0]), names[1:])
+            return _walk(action_member(names[0]), names[1:], f"action.{names[0]}")
         if root == "time" and root in self.roots:
-            return _walk(_time_member(names[0]), names[1:])
-        return _walk(self.compile(base), names)
+            return _walk(time_member(names[0]), names[1:], f"time.{names[0]}")
+        return _walk(self.compile(base), names, shown(base))
 
     def _chain(self, node: Chain) -> Evaluate:
         first = self.compile(node.first)
@@ -169,8 +169,11 @@ class Closures:
         return evaluate
 
     def _call(self, node: Call) -> Evaluate:
-        apply, _ = (METHODS if node.is_method else GLOBALS)[node.function]
         arguments = [self.compile(each) for each in node.arguments]
+        known = METHODS if node.is_method else GLOBALS
+        apply, counts = known.get(node.function, (None, range(0)))
+        if apply is None or len(node.arguments) not in counts:
+            return _unknown(node.function[:60], arguments)
         match node:
             case Call("matches", (_, Constant(str() as pattern))):
                 return _matches(arguments[0], pattern)
@@ -210,63 +213,41 @@ _CALL: Final = 4
 """Steps that a call takes, where a member takes one."""
 
 
-ROOTS: Final[Mapping[str, Evaluate]] = {
-    "action": lambda frame: {
-        name: member(frame.context) for name, member in ACTION_MEMBERS.items()
-    },
-    "env": lambda frame: frame.environment,
-    "now": lambda frame: frame.context.now,
-    "time": lambda frame: {
-        name: part(local_time(frame.context, frame.timezone)) for name, part in TIME_MEMBERS.items()
-    },
-}
-"""The variables of rules."""
+def _given(name: str) -> Evaluate:
+    return lambda frame: from_json(frame.variables[name])
 
 
-def _action_member(name: str) -> Evaluate:
-    read = ACTION_MEMBERS.get(name)
+def _unknown(function: str, arguments: Sequence[Evaluate]) -> Evaluate:
+    def fail(frame: Frame) -> Any:
+        raise no_overload(function, *[argument(frame) for argument in arguments])
 
-    def member(frame: Frame) -> Any:
-        if read is None:
-            raise no_such_key(name)
-        return read(frame.context)
-
-    return member
+    return fail
 
 
-def _time_member(name: str) -> Evaluate:
-    part = TIME_MEMBERS.get(name)
-
-    def member(frame: Frame) -> Any:
-        if part is None:
-            raise no_such_key(name)
-        return part(local_time(frame.context, frame.timezone))
-
-    return member
-
-
-def _walk(base: Evaluate, names: Sequence[str]) -> Evaluate:
+def _walk(base: Evaluate, names: Sequence[str], of: str) -> Evaluate:
+    """Compile members of members of `base`, which the condition calls `of`."""
     if not names:
         return base
+    steps = [(name, ".".join([of, *names[:at]])) for at, name in enumerate(names)]
 
     def read(frame: Frame) -> Any:
         value = base(frame)
-        for name in names:
+        for name, owner in steps:
             if value.__class__ is dict and name in value:
                 value = value[name]
             else:
-                value = select(value, name)
+                value = select(value, name, owner)
         return value if value.__class__ is str else from_json(value)
 
     return read
 
 
-def _has(base: Evaluate, member: str) -> Evaluate:
+def _has(base: Evaluate, member: str, of: str) -> Evaluate:
     def look(frame: Frame) -> bool:
         value = base(frame)
         if is_map(value):
             return member in value
-        raise no_overload(f"has member {member}", value)
+        raise no_map(member, value, of)
 
     return look
 
@@ -354,33 +335,3 @@ def _matches(text: Evaluate, pattern: str) -> Evaluate:
         return bool(frame.timed(longest_search(search, value), search, value))
 
     return evaluate
-
-
-def state_key(value: Any) -> str:
-    """Return the key of a state entry, which may be a number."""
-    if isinstance(value, str):
-        return value
-    if is_number(value):
-        return str(number(value))
-    raise no_overload("the key of a state entry", value)
-
-
-def _get(context: Context, key: str) -> str | None:
-    return context.read(StateRead("state", key))
-
-
-def _counter(context: Context, key: str) -> int:
-    return counter_of(context.read(StateRead("counter", key)))
-
-
-def _since(context: Context, key: str) -> timedelta:
-    seconds = seconds_since(context.read(StateRead("state", key)), context.now)
-    return MAX_DURATION if seconds == NEVER else timedelta(seconds=seconds)
-
-
-STATE: Final[Mapping[str, Callable[[Context, str], Any]]] = {
-    "get": _get,
-    "counter": _counter,
-    "since": _since,
-}
-"""What `state.get(key)` and its siblings give."""

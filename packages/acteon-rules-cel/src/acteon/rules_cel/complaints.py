@@ -22,6 +22,10 @@ _INTERNAL: Final = {
 }
 
 
+class UnsaidError(TypeMismatchError):
+    """A member was asked of what is no map; the engine does not say which, nor of what."""
+
+
 def condition_error(text: str) -> ConditionError:
     """Return the first complaint about a condition, with its place."""
     found = _PLACED.search(text)
@@ -45,7 +49,7 @@ def evaluation_error(text: str) -> EvaluationError:
         shown = f" on {', '.join(kinds)}" if kinds else ""
         return TypeMismatchError(f"no such overload: {_operation(name or method)}{shown}")
     if plain == "Applying SELECT to non-message type":
-        return TypeMismatchError("no such overload: a member of what is no map")
+        return UnsaidError("no such overload: a member of what is no map")
     return EvaluationError(f"{plain[:1].lower()}{plain[1:]}")
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from typing import Any, Final, Protocol, cast
@@ -12,6 +13,7 @@ from acteon.core import Action, ConfigError
 from acteon.rules import Context
 from acteon.rules_cel.checking import Facts, check, facts_of
 from acteon.rules_cel.closures import Closures
+from acteon.rules_cel.complaints import UnsaidError
 from acteon.rules_cel.reading import read_condition
 from acteon.rules_cel.syntax import Node
 from acteon.rules_cel.values import Frame
@@ -92,26 +94,33 @@ def engine(name: str | None = None) -> CelEngine:
     return NativeEngine()
 
 
-def evaluate_with(name: str, text: str, variables: Mapping[str, Any]) -> Any:
+def evaluate_with(
+    name: str, text: str, variables: Mapping[str, Any], *, checked: bool = True
+) -> Any:
     """Return the value of an expression outside of rules, over variables of its own.
 
     Args:
         name: The engine.
         text: The expression, of any type.
-        variables: What its names stand for.
+        variables: What its names stand for. They may have dots in them: `a.b.c` is the variable
+            with the longest name that it begins with, and members of it.
+        checked: Whether it is refused for names and functions that there are not; otherwise these
+            have no value when they are met, as a variable without one would have none.
 
     Raises:
         ConditionError: It cannot be read.
         EvaluationError: It has no value.
     """
     node = read_condition(text)
-    check(node, frozenset(variables))
+    if checked:
+        check(node, frozenset(variables))
     if name == "native":
         from acteon.rules_cel.native import evaluate_natively
 
-        return evaluate_natively(text, node, variables)
+        with suppress(UnsaidError):
+            return evaluate_natively(text, node, variables)
     frame = Frame(NOWHERE, {}, UTC, variables)
-    return Closures(roots={}).compile(node)(frame)
+    return Closures(roots={}, variables=frozenset(variables)).compile(node)(frame)
 
 
 NOWHERE: Final = Context(cast(Action, None), None, datetime.fromtimestamp(0, UTC), {}, ())

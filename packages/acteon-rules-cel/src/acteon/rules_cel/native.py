@@ -18,10 +18,10 @@ from cel_expr_python import cel  # pyright: ignore[reportMissingTypeStubs]
 from acteon.rules import ConditionError, Context, EvaluationError, StateNotReadError
 from acteon.rules.context import ACTION_MEMBERS, TIME_MEMBERS, local_time
 from acteon.rules_cel import functions
-from acteon.rules_cel.closures import STATE, state_key
-from acteon.rules_cel.complaints import condition_error, evaluation_error
+from acteon.rules_cel.complaints import UnsaidError, condition_error, evaluation_error
 from acteon.rules_cel.costs import Held
 from acteon.rules_cel.engines import NOWHERE, Condition, Evaluate, PythonEngine
+from acteon.rules_cel.roots import STATE, state_key
 from acteon.rules_cel.syntax import Call, Constant, Node, children
 from acteon.rules_cel.values import CelType, Frame, Uint, from_json, is_list, is_map, key_of
 
@@ -177,7 +177,11 @@ class NativeEngine:
                 activation = shared.get(key)
                 if activation is None:
                     activation = shared[key] = self._activation(context, environment, timezone)
-                return _value(program, activation, Frame(context, environment, timezone))
+                try:
+                    return _value(program, activation, Frame(context, environment, timezone))
+                except UnsaidError:
+                    pass
+                return slowly(context)  # Our own engine knows of what.
 
             return evaluate
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from acteon.rules import EvaluationError
+from acteon.rules import EvaluationError, TypeMismatchError
 from acteon.rules_cel.values import (
     INT64,
     MAX_TEXT,
@@ -27,6 +27,7 @@ from acteon.rules_cel.values import (
     is_plain,
     no_overload,
     number,
+    type_name,
 )
 
 _ORDERINGS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -202,8 +203,13 @@ OPERATORS: Final[Mapping[str, Callable[[Frame, Any, Any], Any]]] = {
 }
 
 
-def select(value: Any, member: str) -> Any:
+def select(value: Any, member: str, of: str) -> Any:
     """Return the member of a map.
+
+    Args:
+        value: The map.
+        member: The name of the member.
+        of: What `value` is, as the condition says it.
 
     Raises:
         EvaluationError: It has none, or is no map.
@@ -213,7 +219,23 @@ def select(value: Any, member: str) -> Any:
             return from_json(value[member])
         except KeyError:
             raise no_such_key(member) from None
-    raise no_overload(f"member {member}", value)
+    raise no_map(member, value, of)
+
+
+def no_map(member: str, value: Any, of: str) -> TypeMismatchError:
+    """Return the error for a member of what is no map; see `select`."""
+    told = f"{of}, which is" if "…" not in of else "what is"
+    of = of if "…" not in of else "x"
+    if value is None:
+        safe = f"{of} != null && …"
+    elif is_list(value):
+        safe = f"{of}.exists(i, i.{member} == …)"
+    else:
+        safe = f"type({of}) == map && …"
+    kind = type_name(value)
+    return TypeMismatchError(
+        f"no such overload: member {member} of {told} {kind} and no map; write {safe}"
+    )
 
 
 def no_such_key(key: Any) -> EvaluationError:

@@ -11,15 +11,7 @@ from acteon.rules.expression import Expression
 from acteon.rules_cel.closures import Closures
 from acteon.rules_cel.conversions import duration_text, instant_text
 from acteon.rules_cel.engines import CelEngine, Condition
-from acteon.rules_cel.syntax import (
-    Constant,
-    Has,
-    Identifier,
-    Item,
-    Node,
-    Select,
-    StateCall,
-)
+from acteon.rules_cel.syntax import shown
 from acteon.rules_cel.values import Frame, type_name
 
 
@@ -69,25 +61,8 @@ class CelProgram(Program):
                 value = Closures().compile(node)(Frame(context, environment, timezone))
             except EvaluationError:
                 continue  # There is nothing to be seen.
-            found.append((_shown(node), _as_json(value)))
+            found.append((shown(node), _as_json(value)))
         return tuple(found)
-
-
-def _shown(node: Node) -> str:
-    """Return a chain of members as text."""
-    match node:
-        case Select(operand, member):
-            return f"{_shown(operand)}.{member}"
-        case Has(operand, member):
-            return f"has({_shown(operand)}.{member})"
-        case Item(operand, Constant(index)):
-            return f"{_shown(operand)}[{index!r}]"
-        case Identifier(name):
-            return name
-        case StateCall(function, Constant(key)):
-            return f'state.{function}("{key}")'
-        case _:
-            return "…"
 
 
 def _as_json(value: Any) -> Any:

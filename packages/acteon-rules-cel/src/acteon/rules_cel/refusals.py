@@ -16,7 +16,8 @@ _TOKEN: Final = re.compile(
     | (?P<open_text>[bBrR]{0,2}["'])
     | (?P<number>[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?[uU]?)
     | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-    | (?P<operator>\?\.|\.\?|&&|\|\||[=<>!]=|=>|=~|[-+*/%<>!?:.,()\[\]{}=&|])
+    | (?P<operator>===|!==|<>|\*\*|\?\?|->
+        |\?\.|\.\?|&&|\|\||[=<>!]=|=>|=~|[-+*/%<>!?:.,()\[\]{}=&|])
     | (?P<other>\$\{|.)
     """,
     re.VERBOSE | re.DOTALL,
@@ -24,6 +25,10 @@ _TOKEN: Final = re.compile(
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 _BINARY: Final = frozenset({"+", "-", "*", "/", "%", "<", ">", "<=", ">=", "==", "!=", "&&", "||"})
 _DEPTHS: Final = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+_FOREIGN: Final = frozenset(
+    {"=", "=>", "=~", "&", "|", "?.", ".?", "===", "!==", "<>", "**", "??", "->"}
+)
+"""Signs that CEL never has."""
 _SHORTEST: Final = 40
 
 _MEANT: Final = {
@@ -35,7 +40,21 @@ _MEANT: Final = {
     "if": "a condition needs no if; write condition ? then : otherwise to choose",
     "let": "there are no variables of your own; write out what it stands for",
     "in": "write x in [1, 2]",
+    "like": "write x.contains('…'), x.startsWith('…') or x.matches(r'…')",
+    "contains": "write x.contains('…')",
+    "startswith": "write x.startsWith('…')",
+    "endswith": "write x.endsWith('…')",
+    "matches": "write x.matches(r'…')",
+    "exists": "write has(action.payload.to)",
+    "lambda": "write items.exists(i, i.price > 3)",
+    "for": "write items.exists(i, i.price > 3)",
     "=": "write == to compare",
+    "===": "write == to compare",
+    "!==": "write != to compare",
+    "<>": "write != for what is not equal",
+    "**": "there is no power; write x * x",
+    "??": "ask has(…) for what may be missing",
+    "->": "write items.exists(i, i.price > 3)",
     "=>": "write >= for at least",
     "=~": "write x.matches(r'…')",
     "&": "write && for and",
@@ -71,8 +90,12 @@ def refusal(text: str, line: int, column: int) -> ConditionError:
     """
     stopped = _offset(text, line, column) if line > 0 else len(text)
     tokens = [token for token in _tokens(text) if token.kind != "blank"]
-    found = _odd(tokens, stopped) or _unbalanced(tokens, stopped) or _unexpected(tokens, stopped)
-    start, message = found
+    start, message = (
+        _comprehension(text, tokens, stopped)
+        or _odd(tokens, stopped)
+        or _unbalanced(tokens, stopped)
+        or _unexpected(tokens, stopped)
+    )
     before = text[:start]
     return ConditionError(message, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
@@ -90,6 +113,76 @@ def _offset(text: str, line: int, column: int) -> int:
 _Found = tuple[int, str]
 
 
+_LOOPS: Final = {
+    **dict.fromkeys(("any", "some", "exists"), "exists"),
+    **dict.fromkeys(("all", "every"), "all"),
+    **dict.fromkeys(("filter", "map", "exists_one"), ""),
+}
+"""Functions that go over lists, here or elsewhere, and what that is here, if it is not the same."""
+
+
+def _comprehension(text: str, tokens: list[_Token], stopped: int) -> _Found | None:
+    """Return where a list is gone over as in other languages, and how to do it here."""
+    opened: list[int] = []
+    for at, token in enumerate(tokens):
+        if token.start > stopped:
+            break
+        if token.text in _CLOSING:
+            opened.append(at)
+        elif token.text in _CLOSING.values():
+            opened = opened[:-1]
+        elif (
+            opened
+            and token.text == "for"
+            and [each.text for each in tokens[at + 2 : at + 3]] == ["in"]
+        ):
+            told = _loop_meant(text, tokens, opened[-1], at)
+            return token.start, f"not understood from `for` on; write {told}"
+        elif opened and token.text in {"=>", ":", "->"} and tokens[at - 1].kind == "word":
+            function = tokens[opened[-1] - 1].text if opened[-1] else ""
+            if function in _LOOPS and at - opened[-1] in {2, 3}:
+                is_method = opened[-1] > 1 and tokens[opened[-1] - 2].text == "."
+                target = "" if is_method else "items."
+                told = f"{target}{_LOOPS[function] or function}({tokens[at - 1].text}, …)"
+                return token.start, f"not understood from `{token.text}` on; write {told}"
+    return None
+
+
+def _loop_meant(text: str, tokens: list[_Token], opening: int, at: int) -> str:
+    """Return the macro for `any(x > 1 for x in xs)` or `[x for x in xs if x > 1]`.
+
+    Args:
+        text: The condition.
+        tokens: It in parts.
+        opening: Where the bracket before the loop is among them.
+        at: Where its `for` is.
+    """
+    end = len(text)
+    filters: list[int] = []
+    depth = 0
+    for token in tokens[at:]:
+        depth += _DEPTHS.get(token.text, 0) if token.kind == "operator" else 0
+        if depth < 0:
+            end = token.start
+            break
+        if not depth and token.text == "if":
+            filters.append(token.start)
+    name = tokens[at + 1].text
+    start = tokens[opening].start + 1
+    result = text[start : tokens[at].start].strip()
+    items = text[tokens[at + 2].start + 2 : filters[0] if filters else end].strip()
+    if filters:
+        items += f".filter({name}, {text[filters[0] + 2 : end].strip()})"
+    function = tokens[opening - 1].text if opening else ""
+    if macro := _LOOPS.get(function):
+        told = f"{items}.{macro}({name}, {result})"
+    else:
+        told = items if result == name else f"{items}.map({name}, {result})"
+    told = " ".join(told.split())
+    is_whole = items and result and len(told) <= 3 * _SHORTEST
+    return told if is_whole else f"items.exists({name}, {name}.price > 3)"
+
+
 def _odd(tokens: list[_Token], stopped: int) -> _Found | None:
     """Return the first thing up to where the parser stopped that CEL never has."""
     for number, token in enumerate(tokens):
@@ -102,7 +195,13 @@ def _odd(tokens: list[_Token], stopped: int) -> _Found | None:
         match token:
             case _Token("open_text"):
                 return token.start, "the quote is not closed"
-            case _Token("other") | _Token("operator", "=" | "=>" | "=~" | "&" | "|" | "?." | ".?"):
+            case _Token("word", "is") if following.lower() == "not":
+                return token.start, "not understood from `is not` on; write !="
+            case _Token("word", word) if word.lower() == "not" and following.lower() == "in":
+                return token.start, "not understood from `not in` on; write !(x in [1, 2])"
+            case _Token("other"):
+                return token.start, _not_understood(token)
+            case _Token("operator", sign) if sign in _FOREIGN:
                 return token.start, _not_understood(token)
             case _Token("operator", "?") if following == ".":
                 return token.start, f"not understood from `?.` on; {_MEANT['?.']}"
@@ -189,7 +288,10 @@ def _described(token: _Token, before: _Token | None, after: _Token | None) -> st
     if is_operand and before and (before.kind in {"text", "number", "word"} or previous in ")]}"):
         if previous.lower() in _MEANT:
             return f"not understood from `{previous}` on; {_MEANT[previous.lower()]}"
-        return f"{_not_understood(token)}; write an operator between, such as &&, or a comma"
+        told = _not_understood(token)
+        return (
+            told if "; " in told else f"{told}; write an operator between, such as &&, or a comma"
+        )
     return _not_understood(token)
 
 

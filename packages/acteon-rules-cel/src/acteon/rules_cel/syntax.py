@@ -3,6 +3,7 @@
 Chains of operators and of `&&` and `||` are flat, so that only brackets, members and calls nest.
 """
 
+import json
 from typing import Any
 
 from attrs import field, frozen
@@ -162,6 +163,34 @@ Node = (
     | MapOf
     | Macro
 )
+
+
+def name_of(node: Node) -> str | None:
+    """Return a variable and members of it as one name with dots; None if `node` is more."""
+    parts: list[str] = []
+    while isinstance(node, Select):
+        parts.append(node.member)
+        node = node.operand
+    return ".".join([node.name, *reversed(parts)]) if isinstance(node, Identifier) else None
+
+
+def shown(node: Node) -> str:
+    """Return a chain of members, or a literal, as text; what is more is `…` there."""
+    match node:
+        case Select(operand, member):
+            return f"{shown(operand)}.{member}"
+        case Has(operand, member):
+            return f"has({shown(operand)}.{member})"
+        case Item(operand, Constant(index)):
+            return f"{shown(operand)}[{index!r}]"
+        case Identifier(name):
+            return name
+        case StateCall(function, Constant(key)):
+            return f'state.{function}("{key}")'
+        case Constant(bool() | int() | float() | str() | None as value):
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return "…"
 
 
 def children(node: Node) -> tuple[Node, ...]:

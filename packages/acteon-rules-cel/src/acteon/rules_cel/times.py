@@ -19,7 +19,7 @@ def _part_of(name: str, part: Part, of_duration: PartOfDuration | None) -> Calla
         if isinstance(value, datetime) and (zone is None or isinstance(zone, str)):
             try:
                 return part(
-                    value.astimezone(UTC if zone is None else frame.timed(_LONGEST, _zone, zone))
+                    value.astimezone(UTC if zone is None else frame.timed(_LONGEST, zone_of, zone))
                 )
             except OverflowError:
                 raise EvaluationError("timestamp out of range") from None
@@ -38,7 +38,12 @@ _LONGEST: Final = 1_000_000
 
 
 @lru_cache(maxsize=1024)
-def _zone(name: str) -> tzinfo:
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone by its name, or by how far it is ahead of UTC, as `+02:00`.
+
+    Raises:
+        EvaluationError: There is none.
+    """
     offset = _OFFSET.fullmatch(name)
     if offset:
         minutes = int(offset[2]) * 60 + int(offset[3])
