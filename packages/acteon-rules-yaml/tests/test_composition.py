@@ -91,6 +91,34 @@ def test_without_continue_the_first_that_matches_decides() -> None:
     assert (decision.rule, decision.quota) == ("once", None)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_braces_themselves_are_written_in_a_placeholder(version: int) -> None:
+    text = f"""
+version: {version}
+rules:
+  - name: r
+    condition: {{all: []}}
+    action:
+      type: deduplicate
+      key: '{{{{ "{{{{" }}}} is {{{{ action.payload.to }}}} and {{{{"{{{{"}}}}b}}}}'
+"""
+    decision = decide(text, now=datetime.now(UTC), payload={"to": "ann"})
+    assert decision.claim is not None
+    assert decision.claim.key == "{{ is ann and {{b}}"
+
+
+def test_braces_themselves_may_be_all_there_is() -> None:
+    text = """
+version: 2
+rules:
+  - name: r
+    condition: {field: action.payload.to, eq: '{{ "{{" }}'}
+    action: {type: modify, changes: {open: '{{ "{{" }}', whole: '{{ "{{" }}x}}'}}
+"""
+    decision = decide(text, now=datetime.now(UTC), payload={"to": "{{"})
+    assert decision.payload == {"to": "{{", "open": "{{", "whole": "{{x}}"}
+
+
 def test_a_key_may_be_the_same_for_all() -> None:
     text = """
 rules:

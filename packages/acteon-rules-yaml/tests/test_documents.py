@@ -200,6 +200,35 @@ def test_the_strict_take_warnings_for_errors() -> None:
     assert "unknown version" in parsed(f"version: '1.0'\nrules: [{RULE}]").warnings[0].message
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{name: r, condition: {field: action.payload.n, gt: '500'}, action: {type: deny}}",
+        "{name: r, condition: {field: action.payload.n, eq: [a]}, action: {type: deny}}",
+        "{name: r, condition: {all: []}, action: {type: deduplicate, key: all}}",
+        "{name: r, condition: {all: []}, action: {type: modify, changes: {payload: {a: 1}}}}",
+        "{name: r, timezone: EST, condition: {all: []}, action: {type: deny}}",
+    ],
+)
+def test_what_is_odd_and_may_be_meant_stays_a_warning_for_the_strict(rule: str) -> None:
+    (warning,) = parsed(f"version: 2\nrules: [{rule}]", strict=True).warnings
+    assert (warning.code, warning.rule) == ("file", "r")
+
+
+def test_warnings_of_a_broken_file_have_a_code_and_its_errors_have_none() -> None:
+    text = f"extra: 1\nrules: [{RULE[:-1]}, enabled: maybe, timezone: EST}}]"
+    with pytest.raises(RuleParseError) as caught:
+        parsed(text)
+    assert [(problem.path, problem.code) for problem in caught.value.problems] == [
+        ("", "file"),
+        ("rules[0].enabled", ""),
+        ("rules[0].timezone", "file"),
+    ]
+    with pytest.raises(RuleParseError) as caught:
+        parsed(text, strict=True)
+    assert [problem.code for problem in caught.value.problems] == ["", "", "file"]
+
+
 WHOLE = """\
 version: 2
 rules:

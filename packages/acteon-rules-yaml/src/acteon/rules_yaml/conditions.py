@@ -24,6 +24,7 @@ from acteon.rules_yaml.nodes import Node, Scalar, Sequence
 from acteon.rules_yaml.operators import (
     FIELD_OPERATORS,
     NUMBER_OPERATORS,
+    ONE_EACH,
     negated,
     read_comparison,
 )
@@ -32,13 +33,16 @@ from acteon.rules_yaml.reading import (
     given,
     in_quotes,
     is_bare_template,
+    keys_of,
     members,
     named,
     read_int,
+    seconds_in,
     text_of,
     wrong_kind,
 )
 from acteon.rules_yaml.report import Place, Report
+from acteon.rules_yaml.scalars import is_null
 from acteon.rules_yaml.templates import read_path, text_or_template
 
 MAX_NESTING: Final = 64
@@ -176,6 +180,7 @@ _AT_TOP: Final = (_ALL, _ANY, *_CHECKS, *_LATER)
 _INSIDE: Final = (*_CHECKS, _ALL, _ANY, *_LATER)
 _FORM_KEYS: Final = tuple(form.key for form in _AT_TOP)
 KEYS: Final = frozenset(_FORM_KEYS).union(*(form.others for form in _AT_TOP))
+_ALWAYS: Final = "`condition: {all: []}` matches always"
 _WANTED: Final = f"a map with one of {named(_FORM_KEYS)}"
 
 
@@ -213,6 +218,10 @@ def _read_form(node: Node, forms: tuple[_Form, ...], place: Place) -> Expression
     for form in forms:
         key = found.get(form.key)
         if key is not None and form.fits(key):
+            if form.key == "field" and _negates_operator(found):
+                message = "`not` goes around the field, too: write `not: {field: …, eq: …}`"
+                place.at("not").error(message, found["not"])
+                return None
             for other, value in found.items():
                 if other != form.key and other not in form.others:
                     place.warning(_does_not_go(other, form.key), value)
@@ -225,6 +234,8 @@ def _read_form(node: Node, forms: tuple[_Form, ...], place: Place) -> Expression
         place.error(
             f"{named(found)}: of what? Add `field: action.payload.to`, behind the same dash", node
         )
+    elif isinstance(node, nodes.Mapping) and not node.entries:
+        place.error(f"not a condition: wanted {_WANTED}; {_ALWAYS}", node)
     else:
         place.error(f"not a condition: wanted {_WANTED}", node)
     return None
@@ -235,6 +246,8 @@ def _as(form: _Form, node: Node) -> str:
     if form.fits is _is_sequence:
         return "write a dash before each condition" if isinstance(node, nodes.Mapping) else ""
     if form.key == "field":
+        if isinstance(node, Sequence):
+            return ONE_EACH
         return "write its path without braces" if is_bare_template(node) else ""
     if form.fits is _is_text:
         return in_quotes(node)
@@ -249,19 +262,41 @@ def _does_not_go(other: str, key: str) -> str:
     return f"{message}; put each in a condition of its own, under `all`" if both else message
 
 
+def _negates_operator(found: Members) -> bool:
+    """Return whether a field has nothing beside it but `not: {eq: …}`."""
+    inside = keys_of(found["not"]) if "not" in found else set[str]()
+    operators = FIELD_OPERATORS.keys()
+    return bool(inside) and inside <= operators and not operators & found.keys()
+
+
 def _instead_of_a_map(node: Node) -> str:
     """Return a hint if `node` is another way to write a condition that one may think of."""
     if isinstance(node, Sequence):
         return "write `all:` or `any:` above the list"
+    if isinstance(node, Scalar) and node.text.lower() in {"true", "always", "all", "any", "*"}:
+        return _ALWAYS
+    if isinstance(node, Scalar) and node.text.lower() in {"false", "never", "none"}:
+        return "a rule that is not to be asked has `enabled: false`"
     text = text_of(node)
-    if text and " " in text and len(text) <= 100:
-        return f"write {{cel: {json.dumps(text, ensure_ascii=False)}}}"
-    return ""
+    if not text or " " not in text:
+        return ""
+    if len(text) > 100 or "\n" in text:
+        return "an expression stands under `cel:`, which stands under `condition:`"
+    return f"write {{cel: {json.dumps(text, ensure_ascii=False)}}}"
 
 
-def _meant(name: str) -> str:
+_EQ: Final = "; did you mean `eq`?"
+_NE: Final = "; did you mean `ne`?"
+
+
+def _meant(name: str, value: Node) -> str:
     """Return a hint for a key of a condition that is not known."""
     word = name.lower()
+    if word in {"like", "ilike"}:
+        return "; write `contains`, `starts_with`, `ends_with`, or `matches` and a pattern"
+    plain = word.removeprefix("not_")
+    if plain not in {word, "eq", "in_list"} and plain in KEYS:
+        return f"; write `not: {{field: …, {plain}: …}}`"
     if word in {"op", "operator", "operation", "comparison"}:
         return "; the operator is a key itself: `eq: 5`"
     if word in {"value", "values"}:
@@ -270,4 +305,10 @@ def _meant(name: str) -> str:
         return "; write `gte` and `lte`"
     if "." in name:
         return f"; write `field: {name[:100]}`, and the operator as another key"
-    return did_you_mean(name, KEYS)
+    hint = did_you_mean(name, KEYS)
+    if isinstance(value, Scalar) and is_null(value) and value.text:
+        hint = {_EQ: "; write `is_null: true`", _NE: "; write `exists: true`"}.get(hint, hint)
+    seconds = seconds_in(text_of(value) or "")
+    if seconds is not None and "`within_seconds`" in hint:
+        return f"; write `within_seconds: {seconds}`"
+    return hint

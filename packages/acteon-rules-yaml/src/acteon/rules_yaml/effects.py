@@ -18,17 +18,20 @@ from acteon.rules import (
 )
 from acteon.rules.expression import Expression
 from acteon.rules.rule import MAX_DURATION
+from acteon.rules_yaml import nodes
 from acteon.rules_yaml.hints import did_you_mean
 from acteon.rules_yaml.nodes import Node
-from acteon.rules_yaml.oddities import check_constant_key
+from acteon.rules_yaml.oddities import check_constant_key, tell_odd_changes
 from acteon.rules_yaml.plain import read_changes
 from acteon.rules_yaml.reading import (
     NO_TAG,
+    described,
     given,
     in_quotes,
     members,
     named,
     read_int,
+    seconds_in,
     text_of,
     wrong_kind,
 )
@@ -38,6 +41,14 @@ from acteon.rules_yaml.templates import read_template
 _UINT: Final = range(2**64)
 _SECONDS: Final = range(1, 2**63)
 _WANTED_SECONDS: Final = "a whole number of seconds above 0 and below 2^63"
+_FOR_LISTS: Final = {
+    "key": 'write "{{ action.payload.to }} {{ action.tenant }}"',
+    "target_provider": "write a rule for each, with a condition of its own",
+}
+ONE_ACTION: Final = (
+    "a rule has one: take out its dash, or make a rule of each, all but the last with "
+    "`continue: true`"
+)
 _LONGEST: Final = MAX_DURATION - timedelta(seconds=1)
 
 
@@ -70,8 +81,8 @@ class _Parameters:
             return None
         text = text_of(node)
         if text is None:
-            hint = f"{wrong_kind(node, 'a text', in_quotes(node))}{self.report.comment_at(node)}"
-            self.at(name).error(hint, node)
+            hint = _FOR_LISTS.get(name, "") if isinstance(node, nodes.Sequence) else in_quotes(node)
+            self.at(name).error(wrong_kind(node, "a text", hint), node)
         return text
 
     def uint(self, name: str) -> int | None:
@@ -101,8 +112,7 @@ class _Parameters:
         if node is None:
             return None
         if given(self.found, name) is None:
-            hint = self.report.comment_at(node)
-            self.at(name).warning(f"`{name}: null` counts as not given{hint}", node)
+            self.at(name).warning(f"`{name}: null` counts as not given", node)
             return None
         text = self.text(name)
         if text is None:
@@ -149,7 +159,11 @@ def _read_modify(parameters: _Parameters) -> Effect | None:
     node = parameters.required("changes")
     if node is None:
         return None
-    return Modify(changes=read_changes(node, parameters.at("changes")))
+    place = parameters.at("changes")
+    if not isinstance(node, nodes.Mapping):
+        place.advice(f"this replaces the whole payload with {described(node)}", node)
+    tell_odd_changes(node, place)
+    return Modify(changes=read_changes(node, place))
 
 
 @frozen
@@ -194,7 +208,16 @@ def read_effect(node: Node, path: str, report: Report) -> Effect | None:
         report.error(wrong_kind(node, "a map", f"write {{type: {text}}}"), path, node)
         return None
     wanted = "a map with `type`, such as {type: deny}"
-    found = members(node, KEYS, path, report, wanted=wanted, unknown=_meant, strict_keys=True)
+    found = members(
+        node,
+        KEYS,
+        path,
+        report,
+        wanted=wanted,
+        hint=ONE_ACTION if isinstance(node, nodes.Sequence) else "",
+        unknown=_meant,
+        strict_keys=True,
+    )
     if found is None:
         return None
     parameters = _Parameters(node, found, path, report)
@@ -213,12 +236,17 @@ def read_effect(node: Node, path: str, report: Report) -> Effect | None:
     return form.read(parameters)
 
 
-def _meant(name: str) -> str:
+def _meant(name: str, value: Node) -> str:
     """Return a hint for a key of an action that is not known."""
     if name in FORMS:
         return f"; write `type: {name}`"
     if name == "per":
-        return "; write `window_seconds: 3600` for an hour, and as `key` what is counted apart"
+        window = seconds_in(text_of(value) or "") or 3600
+        return f"; write `window_seconds: {window}`, and as `key` what is counted apart"
     if name in {"reason", "message", "comment", "description"}:
         return "; say it in the `description` of the rule"
-    return did_you_mean(name, KEYS)
+    hint = did_you_mean(name, KEYS)
+    seconds = seconds_in(text_of(value) or "")
+    if seconds is not None and "_seconds`" in hint:
+        return hint.replace("did you mean", "write").replace("`?", f": {seconds}`")
+    return hint

@@ -1,5 +1,6 @@
 """The operators of a comparison: what stands beside `field` and `state_counter`."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -13,11 +14,12 @@ from acteon.rules.expression import (
     UnaryOperator,
 )
 from acteon.rules_yaml.nodes import Node, Sequence
-from acteon.rules_yaml.oddities import warn_of_odd_pattern, warn_of_odd_texts
+from acteon.rules_yaml.oddities import tell_odd_pattern, tell_odd_texts
 from acteon.rules_yaml.plain import read_operand
 from acteon.rules_yaml.reading import (
     given,
     in_quotes,
+    keys_of,
     named,
     read_bool,
     scalar_of,
@@ -27,29 +29,43 @@ from acteon.rules_yaml.reading import (
 from acteon.rules_yaml.report import Place
 from acteon.rules_yaml.templates import text_or_template
 
+_WITHIN: Final = re.compile(r"[=<>~]|\s(?:eq|ne|gt|lt|gte|lte|in|contains|matches|is)\s")
 Read = Callable[[Expression, Node, Place], Expression | None]
 """Reads what stands beside an operator, and applies it to the left side of the comparison."""
 
+ONE_EACH: Final = "write a condition for each, under `any`"
 
-def _any_operand(node: Node, place: Place) -> Expression | None:
-    warn_of_odd_texts(node, place)
+
+def _equal_operand(node: Node, place: Place) -> Expression | None:
+    if isinstance(node, Sequence):
+        place.advice("the field is compared with the whole list; for one of it write `in`", node)
+    elif (keys := keys_of(node)) and keys <= FIELD_OPERATORS.keys():
+        place.advice("this is a map to compare with; write the operators beside `field`", node)
+    tell_odd_texts(node, place)
+    return read_operand(node, place)
+
+
+def _ordered_operand(node: Node, place: Place) -> Expression | None:
+    tell_odd_texts(node, place, ordered=True)
     return read_operand(node, place)
 
 
 def _text_operand(node: Node, place: Place) -> Expression | None:
     text = text_of(node)
     if text is None:
-        place.error(wrong_kind(node, "a text", in_quotes(node)), node)
+        hint = ONE_EACH if isinstance(node, Sequence) else in_quotes(node)
+        place.error(wrong_kind(node, "a text", hint), node)
         return None
-    warn_of_odd_texts(node, place)
+    tell_odd_texts(node, place)
     return text_or_template(text, node, place)
 
 
 def _pattern_operand(node: Node, place: Place) -> Expression | None:
     text = text_of(node)
-    if text is not None:
-        warn_of_odd_pattern(text, node, place)
-    return _text_operand(node, place)
+    if text is None:
+        return _text_operand(node, place)
+    tell_odd_pattern(text, node, place)
+    return text_or_template(text, node, place)
 
 
 def _part_operand(node: Node, place: Place) -> Expression | None:
@@ -58,15 +74,16 @@ def _part_operand(node: Node, place: Place) -> Expression | None:
         return read_operand(node, place)
     text = text_of(node)
     if text is None:
-        place.error(wrong_kind(node, "a text, a number, true or false"), node)
+        hint = ONE_EACH if isinstance(node, Sequence) else ""
+        place.error(wrong_kind(node, "a text, a number, true or false", hint), node)
         return None
-    warn_of_odd_texts(node, place)
+    tell_odd_texts(node, place)
     return text_or_template(text, node, place)
 
 
 def _list_operand(node: Node, place: Place) -> Expression | None:
     if isinstance(node, Sequence):
-        warn_of_odd_texts(node, place)
+        tell_odd_texts(node, place)
         return read_operand(node, place)
     text = text_of(node)
     if text is not None and "{{" in text and place.report.version >= 2:
@@ -117,12 +134,12 @@ def negated(condition: Expression) -> Expression:
 
 _FIRST: Final[Mapping[str, Read]] = {"exists": _exists, "is_null": _is_null}
 _CLASSIC: Final[Mapping[str, Read]] = {
-    "eq": _comparing(BinaryOperator.EQUAL, _any_operand),
-    "ne": _comparing(BinaryOperator.NOT_EQUAL, _any_operand),
-    "gt": _comparing(BinaryOperator.GREATER, _any_operand),
-    "lt": _comparing(BinaryOperator.LESS, _any_operand),
-    "gte": _comparing(BinaryOperator.GREATER_OR_EQUAL, _any_operand),
-    "lte": _comparing(BinaryOperator.LESS_OR_EQUAL, _any_operand),
+    "eq": _comparing(BinaryOperator.EQUAL, _equal_operand),
+    "ne": _comparing(BinaryOperator.NOT_EQUAL, _equal_operand),
+    "gt": _comparing(BinaryOperator.GREATER, _ordered_operand),
+    "lt": _comparing(BinaryOperator.LESS, _ordered_operand),
+    "gte": _comparing(BinaryOperator.GREATER_OR_EQUAL, _ordered_operand),
+    "lte": _comparing(BinaryOperator.LESS_OR_EQUAL, _ordered_operand),
     "contains": _comparing(BinaryOperator.CONTAINS, _part_operand),
     "starts_with": _comparing(BinaryOperator.STARTS_WITH, _text_operand),
     "ends_with": _comparing(BinaryOperator.ENDS_WITH, _text_operand),
@@ -154,11 +171,16 @@ def read_comparison(
     asked = {name: node for name in operators if (node := given(found, name)) is not None}
     for name in operators:
         if name in found and name not in asked:
-            hint = place.report.comment_at(found[name])
-            message = f"`{name}: null` counts as not given; `is_null: true` finds null{hint}"
+            message = f"`{name}: null` counts as not given; `is_null: true` finds null"
             place.warning(message, found[name])
     if not asked:
         names = named(operators)
+        if _WITHIN.search(text_of(key) or ""):
+            message = (
+                "an operator is a key beside `field`, such as `eq: 5`; or write `cel: …` for all"
+            )
+            place.error(message, key)
+            return None
         place.error(f"field operation has no comparison operator; add one of {names}", key)
         return None
     classic = next((name for name in asked if name in _CLASSIC), None)

@@ -62,6 +62,8 @@ def _scalar(node: Scalar, place: Place) -> Expression:
     except ScalarError as error:
         place.error(str(error), node)
         return Literal(None)
+    if value is None and place.report.comment_at(node):
+        place.advice("here is nothing, which is null", node)
     if isinstance(value, str):
         return text_or_template(value, node, place) or Literal(value)
     if type(value) is int and value not in _WRITABLE:

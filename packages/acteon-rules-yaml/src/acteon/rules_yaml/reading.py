@@ -21,7 +21,7 @@ def members(
     *,
     wanted: str = "a map",
     hint: str = "",
-    unknown: Callable[[str], str] | None = None,
+    unknown: Callable[[str, Node], str] | None = None,
     strict_keys: bool = False,
 ) -> dict[str, Node] | None:
     """Return the members of a map by their names; those that are not known are noted.
@@ -33,7 +33,8 @@ def members(
         report: Where to note what is wrong.
         wanted: What the map describes.
         hint: How to mend it if it is no map.
-        unknown: Gives a hint for a name that is not known; None: one that is spelt alike.
+        unknown: Gives a hint for a name that is not known, and what stands there; None: a name
+            that is spelt alike.
         strict_keys: Whether keys must be texts or non-negative integers, even unknown ones.
     """
     if not isinstance(node, Mapping):
@@ -48,7 +49,9 @@ def members(
             if strict_keys and (type(name) is not int or name < 0):
                 report.error(wrong_kind(key, "a name as a key"), path, key)
             else:
-                report.warning(f"ignored key: {described(key)}", path, key)
+                report.warning(
+                    f"ignored key: {described(key)}{_lonely(str(name), value)}", path, key
+                )
         elif name not in known:
             meant = ""
             if name.partition(":")[0] in known:
@@ -56,7 +59,8 @@ def members(
             elif name == "<<":
                 meant = " (maps are not merged)"
             elif not report.full:
-                meant = unknown(name) if unknown else did_you_mean(name, known)
+                meant = unknown(name, value) if unknown else did_you_mean(name, known)
+            meant = meant or _lonely(name, value)
             report.warning(f"ignored key: `{name[:100]}`{meant}", path, key)
         elif name in found:
             report.error(f"duplicate field `{name}`; keep one of them", path, key)
@@ -68,6 +72,15 @@ def members(
 def _without_blank(name: str) -> str:
     key, _, value = name[:100].partition(":")
     return f"; a blank is missing behind the colon: `{key}: {value}`"
+
+
+def _lonely(name: str, value: Node) -> str:
+    """Return a hint if nothing is behind a key, as if it were a part of what is before it."""
+    if not (isinstance(value, Scalar) and value.plain and not value.text and value.tag is None):
+        return ""
+    if name.isdigit():
+        return "; write numbers without commas"
+    return "; nothing is behind it: a text with a comma stands in quotes, and a list in brackets"
 
 
 def _key_name(key: Node, known: Collection[str]) -> "str | bool | float | _Null | None":
@@ -88,6 +101,12 @@ class _Null:
 
 
 NULL: Final = _Null()
+
+
+def keys_of(node: Node) -> set[str]:
+    """Return the keys of a map as they are written, without those that are no scalars."""
+    entries = node.entries if isinstance(node, Mapping) else []
+    return {key.text for key, _ in entries if isinstance(key, Scalar)}
 
 
 def given(found: Map[str, Node], name: str) -> Node | None:
@@ -142,6 +161,8 @@ def read_int(node: Node, path: str, report: Report, allowed: range, wanted: str)
     if type(value) is int and value in allowed:
         return value
     hint = _as_number(value, path) if isinstance(value, str) else ""
+    if isinstance(value, float) and value.is_integer():
+        hint = f"write {int(value)}" if int(value) in allowed else ""
     report.error(wrong_kind(node, wanted, hint), path, node)
     return None
 
@@ -150,14 +171,39 @@ def _as_number(text: str, path: str) -> str:
     """Return a hint if `text` is a number in quotes, or a duration with its unit."""
     if type(resolved(text)) is int:
         return "write it without quotes"
-    duration = _DURATION.fullmatch(text)
-    if duration is None or not path.endswith("_seconds"):
+    if _GROUPED.fullmatch(text):
+        return f"write {re.sub('[^0-9]', '', text)}"
+    if path.endswith("_seconds"):
+        seconds = seconds_in(text)
+        return "" if seconds is None else f"write {seconds}"
+    rate = _RATE.fullmatch(text)
+    if rate is None:
         return ""
-    return f"write {int(duration[1]) * _SECONDS[duration[2].lower()]}"
+    return f"write {rate[1]}, and as `window_seconds` {_SECONDS[rate[2].lower()]}"
 
 
-_DURATION: Final = re.compile(r"([0-9]{1,9}) ?(s|sec|m|min|h|d)", re.IGNORECASE)
-_SECONDS: Final = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+def seconds_in(text: str) -> int | None:
+    """Return how many seconds a duration with units is, such as `1h 30m` or `day`."""
+    text = text.strip().lower()
+    if text in _SECONDS and len(text) > 1:
+        return _SECONDS[text]
+    if not _DURATION.fullmatch(text):
+        return None
+    return sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(text))
+
+
+_SECONDS: Final = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+    **dict.fromkeys(("w", "week", "weeks"), 604800),
+}
+_UNIT: Final = "|".join(sorted(_SECONDS, key=len, reverse=True))
+_PART: Final = re.compile(rf"([0-9]{{1,9}}) ?({_UNIT})")
+_DURATION: Final = re.compile(rf"(?:[0-9]{{1,9}} ?(?:{_UNIT})(?: |$|(?=[0-9]))){{1,4}}")
+_GROUPED: Final = re.compile(r"[0-9]{1,3}(?:[_,' .][0-9]{3}){1,5}")
+_RATE: Final = re.compile(rf"([0-9]{{1,9}}) ?(?:/|per) ?({_UNIT})", re.IGNORECASE)
 
 
 def described(node: Node) -> str:

@@ -1,5 +1,6 @@
 """Collecting what is wrong with a file."""
 
+import re
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -10,6 +11,11 @@ from acteon.rules_yaml.nodes import Node, Scalar
 from acteon.rules_yaml.positions import lines_of, place_within
 
 _MAX_PROBLEMS: Final = 200
+_ODD: Final = "file"
+"""The code of what is no error, among errors and for those who are strict."""
+_FAR: Final = 200
+_TEXT: Final = re.compile(r"\s#\w")
+"""What looks like a comment to YAML, but not like one to people, who put a blank there."""
 
 
 @define(eq=False)
@@ -50,13 +56,18 @@ class Report:
         """Note what is odd, and is an error for those who are strict."""
         self._warnings.append(self._problem(message, path, node))
 
+    def advice(self, message: str, path: str = "", node: Node | None = None) -> None:
+        """Note what is odd, but may be meant, so that there must be a way to write it."""
+        self._warnings.append(evolve(self._problem(message, path, node), code=_ODD))
+
     def comment_at(self, node: Node) -> str:
         """Return a hint if what would stand at `node`, which is empty, is taken for a comment."""
         if not (isinstance(node, Scalar) and node.plain and not node.text):
             return ""
-        line = self._source_lines()[node.line - 1 : node.line]
-        behind = "".join(line)[node.column - 1 :]
-        return "; a # begins a comment: put the text in quotes" if " #" in behind else ""
+        lines = self._source_lines()
+        line = lines[node.line - 1] if 0 < node.line <= len(lines) else ""
+        behind = line[node.column - 1 : node.column + _FAR]  # A line may be as long as the file.
+        return "; a # begins a comment: put the text in quotes" if _TEXT.search(behind) else ""
 
     def _source_lines(self) -> list[str]:
         if self._lines is None:
@@ -67,12 +78,13 @@ class Report:
         """Return what is odd, unless there is worse.
 
         Raises:
-            RuleParseError: There were errors, or `strict` made some of the warnings.
+            RuleParseError: There were errors, or `strict` made some of the warnings. What is odd
+                and no error is among its problems, with a code, which errors do not have.
         """
-        if not self._errors and not (strict and self._warnings):
+        if not self._errors and not (strict and any(not one.code for one in self._warnings)):
             return self._shown(self._warnings)
         # What is odd often is the cause of what is wrong: a misspelt key is a missing one, too.
-        odd = self._warnings if strict else [evolve(one, code="file") for one in self._warnings]
+        odd = self._warnings if strict else [evolve(one, code=_ODD) for one in self._warnings]
         wrong = [*self._errors, *odd]
         raise self.refusal(*self._shown(sorted(wrong, key=lambda each: (each.line, each.column))))
 
@@ -104,7 +116,7 @@ class Report:
     def _problem(self, message: str, path: str, node: Node | None) -> Problem:
         line, column = (node.line, node.column) if node else (0, 0)
         return Problem(
-            message=message,
+            message=f"{message}{self.comment_at(node) if node else ''}",
             file=self.file,
             rule=self.rule,
             path=path,
@@ -132,6 +144,9 @@ class Place:
 
     def warning(self, message: str, node: Node) -> None:
         self.report.warning(message, self.path, node)
+
+    def advice(self, message: str, node: Node) -> None:
+        self.report.advice(message, self.path, node)
 
     def at(self, key: str) -> "Place":
         return Place(f"{self.path}.{key}", self.report, self.depth)

@@ -10,7 +10,7 @@ from acteon.rules import Allow, Deny, OnRuleError, ParsedRules, Problem, Rule, S
 from acteon.rules_yaml.conditions import KEYS as CONDITION_KEYS
 from acteon.rules_yaml.document import read_document
 from acteon.rules_yaml.effects import KEYS as ACTION_KEYS
-from acteon.rules_yaml.effects import read_effect
+from acteon.rules_yaml.effects import ONE_ACTION, read_effect
 from acteon.rules_yaml.embedded import ConditionReader
 from acteon.rules_yaml.events import DocumentError
 from acteon.rules_yaml.hints import did_you_mean
@@ -19,6 +19,7 @@ from acteon.rules_yaml.nodes import Node, Scalar, Sequence
 from acteon.rules_yaml.reading import (
     described,
     given,
+    keys_of,
     members,
     named,
     read_bool,
@@ -72,9 +73,10 @@ def read_rules(
     if root is None or (isinstance(root, Scalar) and is_null(root)):
         message = "missing field `rules`: the file is empty; write `rules: []` for no rules"
         raise report.refusal(Problem(message=message, file=file))
-    hint = "write `rules:` above the list" if isinstance(root, Sequence) else ""
+    hint = _above(root) if isinstance(root, Sequence) else ""
     known = {"rules", "version"}
-    found = members(root, known, "", report, wanted="a map with `rules`", hint=hint) or {}
+    wanted = "a map with `rules`"
+    found = members(root, known, "", report, wanted=wanted, hint=hint, unknown=_of_a_rule) or {}
     report.version = _read_version(found, report)
     rules = [
         rule
@@ -82,6 +84,22 @@ def read_rules(
         if (rule := _read_rule(item, number, report, read_condition)) is not None
     ]
     return ParsedRules(tuple(rules), report.warnings(strict=strict or report.version >= 2))
+
+
+def _above(root: Sequence) -> str:
+    first = root.items[0] if root.items else None
+    if isinstance(first, MappingNode) and "rules" in keys_of(first):
+        return "take out the dash before `rules`"
+    return "write `rules:` above the list"
+
+
+def _of_a_rule(name: str, value: Node) -> str:
+    """Return a hint for a key of the file that is not known."""
+    if name in KEYS:
+        return "; it belongs to a rule: write `rules:` above, and a dash before `name`"
+    if name == "cases":
+        return "; this is for `acteon-server rules test`: keep it in a folder apart from the rules"
+    return did_you_mean(name, {"rules", "version"})
 
 
 def _read_version(found: Mapping[str, Node], report: Report) -> int:
@@ -111,7 +129,12 @@ def _items(root: Node, found: Mapping[str, Node], report: Report) -> list[Node]:
     if isinstance(node, Scalar) and node.plain and not node.text and node.tag is None:
         return []
     if not isinstance(node, Sequence):
-        hint = "write a dash before each rule" if isinstance(node, MappingNode) else ""
+        hint = ""
+        if isinstance(node, MappingNode):
+            named_by_key = bool(node.entries) and not any(
+                isinstance(value, Scalar) for _, value in node.entries
+            )
+            hint = _NAMED_BY_KEY if named_by_key else "write a dash before each rule"
         wanted = "a list of rules, each behind a dash"
         report.error(wrong_kind(node, wanted, hint), "rules", node)
         return []
@@ -128,6 +151,11 @@ def _read_rule(
     wanted = "a map with the keys of a rule"
     found = members(item, KEYS, path, report, wanted=wanted, hint=hint, unknown=_meant)
     if found is None:
+        return None
+    if len(found) == 1 and number and "name" not in found and not keys_of(item) - KEYS:
+        (only,) = found
+        message = f"a dash begins another rule: take out the one before `{only}`"
+        report.error(message, path, item)
         return None
     members_ = _Members(item, found, path, report)
     name = members_.name()
@@ -245,12 +273,22 @@ class _Members:
             return UTC
         odd = zone_warning(name)
         if odd:
-            self.report.warning(odd, path, node)
+            self.report.advice(odd, path, node)
         return zone
 
 
-def _meant(name: str) -> str:
+_TIMES: Final = frozenset({"schedule", "hours", "during", "between", "time", "active_hours"})
+_NAMED_BY_KEY: Final = "write `- name: …` for each, and below it what is under its name now"
+
+
+def _meant(name: str, value: Node) -> str:
     """Return a hint for a key of a rule that is not known."""
+    if len(keys_of(value) & KEYS) > 1:
+        return "; write `name: …`, and below it what is under its name now"
+    if name in _TIMES:
+        return "; ask for `time.hour` and `time.weekday` in the condition"
+    if name == "actions" and isinstance(value, Sequence):
+        return f"; did you mean `action`? {ONE_ACTION[0].upper()}{ONE_ACTION[1:]}"
     for owner, keys in (("condition", CONDITION_KEYS), ("action", ACTION_KEYS)):
         if name in keys:
             return f"; indent it further than `{owner}`, to which it belongs"

@@ -6,6 +6,7 @@ from typing import Final
 from acteon.rules import TemplateError, compile_template, parse_field_path
 from acteon.rules.expression import Binary, Call, Expression, Field, Index, Literal, Name
 from acteon.rules_yaml.nodes import Node
+from acteon.rules_yaml.oddities import in_curly_quotes
 from acteon.rules_yaml.report import Place
 
 MAX_STEPS: Final = 128
@@ -23,6 +24,9 @@ def read_path(path: str, node: Node, place: Place) -> Expression | None:
     """
     if "{{" in path:
         place.error(f"a field is written without braces: `{path.strip(' {}')[:100]}`", node)
+        return None
+    if in_curly_quotes(path):
+        place.error("curly quotes are a part of the path; write it without quotes", node)
         return None
     try:
         _check_size(path)
@@ -146,6 +150,6 @@ def _split(name: str) -> tuple[str, list[int]]:
     indexed = _INDEXED.fullmatch(name)
     if indexed is None:
         raise TemplateError(
-            f"no index: '{name[:100]}'; write items[0], or items[-1] for the last one"
+            f"no index: '{name[:100]}'; write items[0] or items[-1], and .name for a member"
         )
     return indexed[1], [int(index) for index in _INDEX.findall(indexed[2])]
