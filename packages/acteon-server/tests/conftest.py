@@ -31,6 +31,13 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[RunningServer]
 
 
 @pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def email() -> ScriptedProvider:
     return ScriptedProvider()
 

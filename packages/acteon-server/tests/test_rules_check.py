@@ -32,23 +32,20 @@ from acteon.rules.expression import (
     Expression,
     ListOf,
     Literal,
+    Name,
+    Unary,
+    UnaryOperator,
 )
 from acteon.server import main
-from acteon.server.ruletools import findings_about
+from acteon.server.ruletools import RuleSource, findings_about
 from acteon.server.ruletools.findings import CODES
+from acteon.server.ruletools.sources import compile_what_can_be
 
 
 def check(*arguments: str | Path) -> Result:
     return CliRunner().invoke(
         main, ["rules", "check", *map(str, arguments)], prog_name="acteon-server"
     )
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def written(folder: Path, rules: str, name: str = "rules.yaml") -> Path:
@@ -86,7 +83,17 @@ FOUND: dict[str, tuple[str, list[str]]] = {
     ),
     "duplicate-name": (
         rule("x", IS_A) + rule("x", IS_B),
-        ["5: rule 'x': another rule has the same name; only the first can be switched"],
+        [
+            "5: rule 'x': another rule has the same name (rules.yaml:2); only the first can be "
+            "switched off and on; rename one of them"
+        ],
+    ),
+    "duplicate-name of throttles": (
+        rule("x", IS_A, THROTTLE) + rule("x", IS_B, THROTTLE),
+        [
+            "5: rule 'x': another rule has the same name (rules.yaml:2); only the first can be "
+            "switched off and on, and their throttles share one count; rename one of them"
+        ],
     ),
     "duplicate-rule": (
         rule("x", f"{{all: [{IS_A}, {IS_B}]}}") + rule("y", f"{{all: [{IS_B}, {IS_A}]}}"),
@@ -134,6 +141,20 @@ FOUND: dict[str, tuple[str, list[str]]] = {
     "wrong-type": (
         rule("x", "{field: action.payload.a, gt: true}"),
         ["2: rule 'x': fails when it is evaluated: > takes numbers or strings"],
+    ),
+    "wrong-type of an instant": (
+        rule("x", '{field: now, gte: "2025-01-01"}'),
+        [
+            "2: rule 'x': fails when it is evaluated: now >= \"2025-01-01\" compares the seconds "
+            "since 1970 with a text; write 1735689600 for that"
+        ],
+    ),
+    "wrong-type of metadata": (
+        rule("x", "{field: action.metadata.level, gt: 2}"),
+        [
+            "2: rule 'x': fails when it is evaluated: action.metadata.level > 2 compares a text "
+            "with a number; for the number in it write cel: 'int(action.metadata.level) > 2'"
+        ],
     ),
     "never-true": (
         rule("x", f"{{all: [{IS_A}, {{field: action.action_type, eq: b}}]}}"),
@@ -224,7 +245,7 @@ def test_what_is_odd_is_told_with_its_place(title: str, folder: Path) -> None:
 
 def test_each_kind_of_finding_is_documented() -> None:
     shown = {title.split()[0] for title, (_, wanted) in FOUND.items() if wanted}
-    assert shown | {"load", "unknown-function", "odd"} == set(CODES)
+    assert shown | {"empty", "load", "unknown-function", "odd"} == set(CODES)
 
 
 def test_all_problems_of_all_files_are_told_beside_what_is_odd_in_the_others(folder: Path) -> None:
@@ -247,6 +268,19 @@ def test_all_problems_of_all_files_are_told_beside_what_is_odd_in_the_others(fol
         "[warning unknown-field]",
     ]
     assert summary == "2 errors, 2 warnings"
+
+
+def test_a_rule_that_cannot_be_compiled_hides_nothing_else(folder: Path) -> None:
+    deep: Expression = Literal(True)
+    for _ in range(200):
+        deep = Unary(UnaryOperator.NOT, deep)
+    rules = [
+        Rule(name="x", condition=deep, effect=Deny(), source="a", line=1),
+        Rule(name="x", condition=Name("nope"), effect=Deny(), source="a", line=2),
+    ]
+    compiled, problems = compile_what_can_be(rules, RuleSource(path=folder))
+    assert [(each.line, "nested more than" in each.message) for each in problems] == [(1, True)]
+    assert [(each.line, each.code) for each in compiled.warnings] == [(2, "unknown-name")]
 
 
 def test_findings_can_be_had_as_json(folder: Path) -> None:
@@ -282,10 +316,46 @@ def test_the_configuration_names_the_rules_and_the_providers(folder: Path) -> No
 
 
 def test_a_strict_configuration_refuses_what_is_odd_about_files(folder: Path) -> None:
-    written(folder, "rules:\n" + FOUND["file"][0])
+    odd = rule("x", "{field: action.tennant, eq: a}", more="    prio: 1\n")
+    written(folder, f"rules:\n{odd}")
     written(folder, '[rules]\ndirectory = "."\nstrict = true\n', "acteon.toml")
     done = check()
-    assert (done.exit_code, "[error load]" in done.stdout) == (1, True)
+    assert done.exit_code == 1
+    assert [line[line.rindex("[") :] for line in done.stdout.splitlines()[:-1]] == [
+        "[warning unknown-field]",
+        "[error load]",
+    ]
+    done = check("rules.yaml", "--strict")
+    assert done.exit_code == 1
+    assert done.stdout.endswith("\n1 rule: 2 warnings\n")
+
+
+def test_no_rules_at_all_are_no_error_where_there_are_files(folder: Path) -> None:
+    (folder / "rules").mkdir()
+    written(folder / "rules", "rules: []\n", "none.yaml")
+    for path in ("rules", "rules/none.yaml"):
+        done = check(path)
+        assert (done.exit_code, done.stdout) == (
+            0,
+            f"{path}: there are no rules in it, so every action is allowed [warning empty]\n"
+            "0 rules: 1 warning\n",
+        )
+
+
+def test_variables_that_nobody_defines_are_told_if_those_defined_are_known(folder: Path) -> None:
+    asked = rule("x", "{all: [{field: env.stgae, ne: a}, {field: env.region, exists: true}]}")
+    written(folder, f"rules:\n{asked}{rule('y', '{field: environment.zone, ne: b}')}")
+    assert check("rules.yaml").stdout == "2 rules: nothing found\n"
+    written(folder, '[rules]\nenvironment = {stage = "a"}\n', "acteon.toml")
+    told = "rules.yaml:{}: rule '{}': {} has no '{}', so it is always null; {} [warning {}]"
+    assert check("rules.yaml", "-c", "acteon.toml").stdout.splitlines()[:-1] == [
+        told.format(2, "x", "env", "stgae", "did you mean 'stage'?", "unknown-field"),
+        told.format(
+            5, "y", "environment", "zone", "define it under [rules.environment]", "unknown-field"
+        ),
+    ]
+    both = check("rules.yaml", "-c", "acteon.toml", "--env", "zone=1", "--env", "stgae=1")
+    assert both.stdout == "2 rules: nothing found\n"
 
 
 def test_variables_of_the_environment_are_known(folder: Path) -> None:
@@ -297,7 +367,7 @@ def test_variables_of_the_environment_are_known(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["empty"], "empty: there are no rules; rule files end in .yaml or .yml"),
+        (["empty"], "empty: there are no rule files; their names end in .yaml or .yml"),
         (["missing"], "missing: there is no such file or directory"),
         ([], "acteon.toml: names no rules; name a directory here, or there as [rules] directory"),
         (["-c", "missing.toml"], "missing.toml: there is no such file"),

@@ -71,7 +71,7 @@ def written(page: str, folder: Path) -> str:
 def test_each_command_prints_what_the_page_shows(tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert written(page, tmp_path) == page
-    assert len(SHOWN.findall(page)) == 6
+    assert len(SHOWN.findall(page)) == 7
 
 
 def test_the_program_of_the_page_tests_its_rules(tmp_path: Path) -> None:

@@ -64,12 +64,11 @@ NIGHT = "2025-01-06T22:30:00Z"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(folder: Path) -> Path:
     """Give a working directory with rules and an action."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "rules.yaml").write_text(RULES)
-    (tmp_path / "order.yaml").write_text(ORDER)
-    return tmp_path
+    (folder / "rules.yaml").write_text(RULES)
+    (folder / "order.yaml").write_text(ORDER)
+    return folder
 
 
 def explain(*arguments: str, action: str = "order.yaml", given: str | None = None) -> Result:
@@ -127,6 +126,7 @@ def test_entries_of_state_can_be_given(folder: Path) -> None:
     )
     assert "decision: allow, no rule matches" in explain().stdout
     assert "--state alarm" in explain().stdout
+    assert 'state.since("alarm") = 2^63-1 (never set)\n' in explain().stdout
     done = explain("--state", "alarm=2025-01-06T22:29:30Z")
     assert "decision: suppress, by rule 'seen'" in done.stdout
     assert "absent" not in done.stdout
@@ -185,7 +185,13 @@ def test_what_a_configuration_says_counts(folder: Path) -> None:
         "    condition: {field: action.payload.to, gt: 5}\n"
         "    action: {type: deny}\n"
     )
-    (folder / "acteon.toml").write_text('[rules]\ndirectory = "mine"\non_error = "skip"\n')
+    (folder / "acteon.toml").write_text(
+        '[rules]\ndirectory = "mine"\non_error = "skip"\nenvironment = {region = "eu"}\n'
+    )
+    region = ["rules", "explain", "order.yaml", "--rules", "rules.yaml", "-c", "acteon.toml"]
+    assert 'env.region = "eu"' in CliRunner().invoke(main, region).stdout
+    done = CliRunner().invoke(main, [*region, "--env", "region=us"])
+    assert 'env.region = "us"' in done.stdout
     done = CliRunner().invoke(main, ["rules", "explain", "order.yaml"])
     assert done.exit_code == 0
     assert "\ndecision: allow, no rule matches\n" in done.stdout
@@ -204,6 +210,9 @@ def test_what_a_configuration_says_counts(folder: Path) -> None:
          "`rules:` above the list of rules"),
         (["--counter", "quiet"], "order.yaml", "invalid value for '--counter': wanted NAME=VALUE, "
          "found 'quiet'; acteon-server rules explain --help shows what there is"),
+        (["--counter", "quiet=two"], "order.yaml", "invalid value for '--counter': wanted "
+         "ID=NUMBER, such as quiet=3, found 'two'; acteon-server rules explain --help shows what "
+         "there is"),
     ],
 )  # fmt: skip
 def test_a_wrong_use_is_told_in_one_line(
@@ -217,18 +226,67 @@ def test_a_wrong_use_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("[]", "<stdin>: wanted one action, a map such as {tenant: acme, …}"),
-        ("{", "<stdin>: Input data was truncated"),
+        (
+            "[]",
+            "<stdin>: wanted one action, a map such as {tenant: acme, …}, found a list; "
+            "take one of its items",
+        ),
+        ("5", "<stdin>: wanted one action, a map such as {tenant: acme, …}, found 5"),
+        ("{", "<stdin>:1:2: the JSON ends too early"),
+        ('{"tenant": "a",\n"payload": {', "<stdin>:2:13: the JSON ends too early"),
+        ('{"tenant":\n"a" 5}', "<stdin>:2:5: JSON is malformed: expected ',' or '}'"),
+        ("{tenant: a, payload: [}", "<stdin>:1:23: "),
         ("tenant: [", "<stdin>:1:10: "),
-        ("tenant: acme", "<stdin>: is no action: Object missing required field `namespace`"),
+        (
+            "tenant: acme",
+            "<stdin>: is no action: missing `namespace`, `provider`, `action_type`, `payload`\n",
+        ),
+        (
+            "{namespace: n, tenant: t, provider: p, type: a, payload: {}}",
+            "<stdin>: is no action: "
+            "missing `action_type`; actions have no member `type`; did you mean `action_type`?",
+        ),
+        (
+            "{namespace: n, tenant: t, provider: p, action_type: 5, payload: {}}",
+            "<stdin>: is no action: Expected `str`, got `int` at `action_type`",
+        ),
+        (
+            "rules: []",
+            "<stdin>: is no action: missing `namespace`, `tenant`, `provider`, "
+            "`action_type`, `payload`; these are rules: name the file of an action here, and them "
+            "behind --rules",
+        ),
+        (
+            "cases: []",
+            "<stdin>: is no action: missing `namespace`, `tenant`, `provider`, "
+            "`action_type`, `payload`; run test cases with acteon-server rules test",
+        ),
         ("tenant: .nan", "<stdin>:1:9: tenant: JSON has no number .nan"),
-        ("", "<stdin>: the file is empty"),
+        ("\n", "<stdin>: is empty; wanted one action, a map such as {tenant: acme, …}"),
+        ("# later", "<stdin>: the file is empty"),
     ],
 )
 def test_what_is_no_action_is_told_with_its_place(given: str, told: str, folder: Path) -> None:
     done = explain(action="-", given=given)
     assert done.exit_code == 2
     assert done.stderr.startswith(f"error: {told}")
+
+
+def test_files_that_hold_no_action_are_told_by_their_names(folder: Path) -> None:
+    (folder / "order.toml").write_text('tenant = "acme"\n')
+    (folder / "order.json").write_text("{tenant: acme}")
+    assert explain(action="order.toml").stderr == (
+        "error: order.toml: is TOML by its name; write the action in JSON or in YAML\n"
+    )
+    assert explain(action="order.json").stderr.startswith("error: order.json:1:2: JSON is malf")
+    assert explain(action=os.devnull).stderr == (
+        "error: /dev/null: is empty; wanted one action, a map such as {tenant: acme, …}\n"
+    )
+
+
+def test_what_comes_in_may_be_yaml_in_braces(folder: Path) -> None:
+    flow = "{namespace: n, tenant: t, provider: email, action_type: spam, payload: {}}"
+    assert "by rule 'no-spam'" in explain(action="-", given=flow).stdout
 
 
 def test_nothing_in_the_folder_changes(folder: Path) -> None:

@@ -15,7 +15,7 @@ from acteon.core import ConfigError
 from acteon.server import main
 from acteon.server.ruletools import RuleSource, check_rules, run_cases
 from acteon.server.ruletools.casefiles import read_case_file
-from acteon.server.ruletools.cases import Case
+from acteon.server.ruletools.cases import Case, Surroundings
 from acteon.server.ruletools.durations import parse_duration, show_duration
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "rules"
@@ -70,13 +70,6 @@ rules:
     condition: {field: action.payload.amount, gt: 5}
     action: {type: allow}
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def run(*arguments: str | Path) -> Result:
@@ -291,8 +284,9 @@ def test_cases_are_chosen_by_their_names(folder: Path) -> None:
 
 
 def test_cases_know_nothing_of_each_other(folder: Path) -> None:
-    once = "  - {name: x, action: {dedup_key: k}, expect: executed}\n"
-    assert all(each.passed for each in run_cases(cases(once * 3, more=COMMON)))
+    once = "  - {{name: {}, action: {{dedup_key: k}}, expect: executed}}\n"
+    text = "".join(once.format(name) for name in "abc")
+    assert all(each.passed for each in run_cases(cases(text, more=COMMON)))
 
 
 def test_rules_may_be_in_files_of_their_own(folder: Path) -> None:
@@ -316,6 +310,45 @@ def test_what_is_odd_about_the_rules_is_told_beside(folder: Path) -> None:
     assert done.stderr == (
         "warning: cases.yaml:8:5: rule 'tried': ignored key: `shadwo`; did you mean `shadow`?\n"
     )
+
+
+def test_why_an_action_was_not_delivered_is_told(folder: Path) -> None:
+    text = "  - {name: x, providers: {test: error}, expect: executed}\n"
+    cases(text, rules=SMALL)
+    assert run("cases.yaml").stdout.splitlines()[1:4] == [
+        "  step 1: test by test at 2025-01-01T00:00:00Z",
+        '    outcome: expected "executed", got "failed"',
+        "    it failed: execution failed: as the test case says",
+    ]
+
+
+def test_a_configuration_tells_who_delivers_and_what_env_is(folder: Path) -> None:
+    (folder / "acteon.toml").write_text(
+        '[rules]\nenvironment = {region = "eu", stage = "a"}\n'
+        '[[providers]]\nname = "email"\ntype = "log"\n'
+    )
+    rules = """\
+rules:
+  - name: away
+    condition: {field: env.region, eq: eu}
+    action: {type: reroute, target_provider: emial}
+  - name: staged
+    condition: {field: env.stage, eq: a}
+    action: {type: deny}
+"""
+    common = "environment: {region: us}\naction: {provider: email}\n"
+    cases("  - {name: x, expect: {rule: staged}}\n", rules=rules, more=common)
+    done = run("cases.yaml", "-c", "acteon.toml")
+    assert (done.exit_code, done.stdout) == (0, "1 passed\n")
+    assert done.stderr == (
+        "warning: cases.yaml:2: rule 'away': reroutes to provider 'emial', which is not "
+        "configured; did you mean 'email'?\n"
+    )
+    assert run("cases.yaml").exit_code == 1
+    before = ["-c", "acteon.toml", "rules", "test", "cases.yaml"]
+    assert CliRunner().invoke(main, before).stdout == "1 passed\n"
+    cases("  - {name: x, expect: {rule: null, provider: test}}\n", rules=SMALL)
+    assert run("cases.yaml", "-c", "acteon.toml").stdout == "1 passed\n"
 
 
 async def test_async_programs_run_cases_in_a_thread(folder: Path) -> None:
@@ -408,6 +441,27 @@ MISTAKES = [
         ["12:5: cases[0]: missing key `name`: what the case shows"],
     ),
     ("  x: 1\n", ["12:3: cases: wanted a list of cases, found a map"]),
+    ("  []\n", ["12:3: cases: there are no cases, so nothing is tested"]),
+    (
+        "  - {name: x, steps: []}\n",
+        ["12:22: cases[0].steps: there are no steps, so nothing is tested"],
+    ),
+    (
+        "  - {name: x, expect: executed}\n  - {name: x, expect: failed}\n",
+        ["13:12: cases[1].name: the case at line 12 has this name; rename one of them"],
+    ),
+    (
+        "  - {name: x, action: {provider: email}, expect: {provider: emial}}\n",
+        ["12:50: cases[0].expect.provider: there is no provider 'emial'; did you mean 'email'?"],
+    ),
+    (
+        "  - {name: x, expect: {provider: pager}}\n",
+        ["12:23: cases[0].expect.provider: there is no provider 'pager'; there are: test"],
+    ),
+    (
+        "  - {name: x, providers: {tset: error}, expect: failed}\n",
+        ["12:26: cases[0].providers: there is no provider 'tset'; did you mean 'test'?"],
+    ),
     (
         "  - {name: x, after: 5m, at: 2025-01-01T00:00:00Z, expect: executed}\n",
         ["12:22: cases[0].after: write `at` or `after`, not both"],
@@ -486,9 +540,18 @@ def test_a_folder_without_cases_and_a_missing_file_are_told(folder: Path) -> Non
     ]
 
 
+def test_a_file_of_cases_that_lacks_them_is_not_taken_for_rules(folder: Path) -> None:
+    (folder / "rules.yaml").write_text(SMALL)
+    for rules in ("rules.yaml", "[rules.yaml]"):
+        (folder / "cases.yaml").write_text(f"rules: {rules}\n")
+        done = run(".")
+        assert done.exit_code == 2
+        assert done.stderr.startswith("error: cases.yaml:1:1: missing key `cases`")
+
+
 def test_problems_of_all_files_are_told_at_once(folder: Path) -> None:
     cases("  - {name: x, expect: a}\n", rules=SMALL)
-    (folder / "more.yaml").write_text("cases: []\n")
+    (folder / "more.yaml").write_text("cases: [{name: x, expect: executed}]\n")
     with pytest.raises(ConfigError) as caught:
         run_cases(Path())
     assert str(caught.value).splitlines() == [
@@ -527,7 +590,7 @@ def test_whatever_is_in_a_file_it_holds_cases_or_is_told_about(
     told: list[str] = []
     cases: tuple[Case, ...] = ()
     try:
-        cases = read_case_file(file).cases
+        cases = read_case_file(file, Surroundings()).cases
     except ConfigError as error:
         told = str(error).split("\n")
     assert all(line.startswith(str(file)) for line in told)

@@ -129,7 +129,8 @@ class RuleSet:
         Args:
             rules: In the order of loading; those of equal priority keep it.
             on_error: What follows when one of them cannot be evaluated.
-            environment: The variables that conditions can see.
+            environment: The variables that conditions can see; None: there are none, and that some
+                are asked for is not odd.
 
         Raises:
             RuleParseError: Rules are nested too deeply; with a problem for each.
@@ -149,7 +150,9 @@ class RuleSet:
             raise RuleParseError(tuple(problems), language="rule")
         conditions = [rule.condition for rule in compiled]
         warnings = find_problems(
-            ordered, variables=variables, always=lambda number: _is_always_true(conditions[number])
+            ordered,
+            variables=None if environment is None else variables,
+            always=lambda number: _is_always_true(conditions[number]),
         )
         enabled = _enabled(ordered, compiled)
         return cls(

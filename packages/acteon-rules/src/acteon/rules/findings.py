@@ -17,13 +17,13 @@ from acteon.rules.expression import (
     Binary,
     BinaryOperator,
     Call,
+    Exists,
     Expression,
     Field,
-    ListOf,
     Literal,
-    MapOf,
     Name,
 )
+from acteon.rules.mismatches import mismatch
 from acteon.rules.regex import compile_regex
 from acteon.rules.rule import Deduplicate, Modify, Reroute, Rule, Throttle
 from acteon.rules.walking import parts
@@ -34,14 +34,6 @@ _CALLS: Final[dict[type[EvaluationError], str]] = {
     UndefinedFunctionError: "unknown-function",
     TypeMismatchError: "wrong-type",
 }
-_ORDERINGS: Final = frozenset(
-    {
-        BinaryOperator.LESS,
-        BinaryOperator.LESS_OR_EQUAL,
-        BinaryOperator.GREATER,
-        BinaryOperator.GREATER_OR_EQUAL,
-    }
-)
 
 
 def expressions_of(rule: Rule) -> Iterator[Expression]:
@@ -64,22 +56,21 @@ def computed_by(rule: Rule) -> Expression | None:
 
 
 def find_problems(
-    rules: Iterable[Rule], *, variables: Collection[str], always: Callable[[int], bool]
+    rules: Iterable[Rule], *, variables: Collection[str] | None, always: Callable[[int], bool]
 ) -> Iterator[Problem]:
     """Yield what is odd about `rules`.
 
     Args:
         rules: In the order of evaluation.
-        variables: The names that the environment gives.
+        variables: The names that the environment gives; None: not known.
         always: Whether the rule of that number matches whatever the action.
     """
-    names: set[str] = set()
+    named: dict[str, Rule] = {}
     ended_by: Rule | None = None
     for number, rule in enumerate(rules):
-        if rule.name in names:
-            message = "another rule has the same name; only the first can be switched"
-            yield _problem(rule, "duplicate-name", message)
-        names.add(rule.name)
+        first = named.setdefault(rule.name, rule)
+        if first is not rule:
+            yield _problem(rule, "duplicate-name", _two_of_a_name(first, rule))
         if ended_by is not None and rule.enabled:
             message = f"never asked: rule {ended_by.name!r} before it matches always"
             yield _problem(rule, "unreachable", message)
@@ -90,15 +81,27 @@ def find_problems(
                 yield _problem(rule, code, message)
 
 
+def _two_of_a_name(first: Rule, second: Rule) -> str:
+    place = ":".join(str(each) for each in (first.source, first.line) if each)
+    where = f" ({place})" if place else ""
+    text = f"another rule has the same name{where}; only the first can be switched off and on"
+    if isinstance(first.effect, Throttle) and isinstance(second.effect, Throttle):
+        text += ", and their throttles share one count"
+    return f"{text}; rename one of them"
+
+
 def _problem(rule: Rule, code: str, message: str) -> Problem:
     return Problem(message=message, file=rule.source, rule=rule.name, line=rule.line, code=code)
 
 
-def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[tuple[str, str]]:
+def _oddities(
+    expression: Expression, variables: Collection[str] | None
+) -> Iterator[tuple[str, str]]:
+    asked: Expression | None = None
     for part in parts(expression):
         match part:
-            case Name(name) if name not in _KNOWN_NAMES and name not in variables:
-                hint = _meant(name, variables)
+            case Name(name) if name not in _KNOWN_NAMES and name not in (variables or ()):
+                hint = _meant(name, variables or ())
                 yield "unknown-name", f"{_FAILS}: undefined variable: {name}{hint}"
             case Field(Name("action"), name) if name not in ACTION_MEMBERS:
                 hint = _close(name, ACTION_MEMBERS)
@@ -111,16 +114,34 @@ def _oddities(expression: Expression, variables: Collection[str]) -> Iterator[tu
                     check_call(function, len(arguments))
                 except EvaluationError as error:
                     yield _CALLS[type(error)], f"{_FAILS}: {error}"
-            case Binary(BinaryOperator.MATCHES, _, Literal(str() as pattern)):
-                try:
-                    compile_regex(pattern)
-                except InvalidRegexError as error:
-                    yield "bad-pattern", f"{_FAILS}: {error}"
-            case Binary(operator, left, right) if operator in _ORDERINGS:
-                if _has_no_order(left) or _has_no_order(right):
-                    yield "wrong-type", f"{_FAILS}: {operator.value} takes numbers or strings"
+            case Exists(operand):
+                asked = operand  # Whether it is there is just what this one wants to know.
+            case Field(Name("env" | "environment" as env), name):
+                if variables is not None and name not in variables and part is not asked:
+                    yield "unknown-field", _undefined(env, name, variables)
+            case Binary():
+                yield from _failing(part)
             case _:
                 pass
+
+
+def _failing(comparison: Binary) -> Iterator[tuple[str, str]]:
+    reason = mismatch(comparison)
+    if reason is not None:
+        yield "wrong-type", f"{_FAILS}: {reason}"
+    match comparison:
+        case Binary(BinaryOperator.MATCHES, _, Literal(str() as pattern)):
+            try:
+                compile_regex(pattern)
+            except InvalidRegexError as error:
+                yield "bad-pattern", f"{_FAILS}: {error}"
+        case _:
+            pass
+
+
+def _undefined(env: str, name: str, variables: Collection[str]) -> str:
+    mend = _close(name, variables) or "; define it under [rules.environment]"
+    return f"{env} has no {name!r}, so it is always null{mend}"
 
 
 def _meant(name: str, variables: Collection[str]) -> str:
@@ -134,13 +155,3 @@ def _meant(name: str, variables: Collection[str]) -> str:
 def _close(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _has_no_order(expression: Expression) -> bool:
-    match expression:
-        case Literal(value):
-            return value is None or isinstance(value, bool)
-        case ListOf() | MapOf():
-            return True
-        case _:
-            return False

@@ -5,7 +5,7 @@ from typing import Final
 from acteon.rules.errors import TemplateError
 from acteon.rules.expression import Binary, BinaryOperator, Call, Expression, Field, Literal, Name
 
-_BRACES: Final = '"{{"'
+_BRACES: Final = frozenset({'"{{"', "'{{'"})
 
 
 def parse_field_path(path: str) -> Expression:
@@ -53,7 +53,7 @@ def compile_template(text: str, *, display: bool = False) -> Expression:
             raise TemplateError(f"empty template expression: '{{{{{inside}}}}}'")
         if before:
             pieces.append(Literal(before))
-        if inside.strip() == _BRACES:
+        if inside.strip() in _BRACES:
             pieces.append(Literal("{{"))
             continue
         field = parse_field_path(inside.strip())

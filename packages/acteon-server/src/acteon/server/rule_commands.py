@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from acteon.server.logs import configure_logging
 from acteon.server.usage import OneLineCommand, OneLineGroup, WrongUseError, see_help, told
 
 _EXITS = "Exit status: 0 if all is well, 1 if {}, 2 for wrong use or files that cannot be read."
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _PATH = click.Path(path_type=Path)
 _format = click.option(
     "--format",
@@ -42,6 +44,17 @@ def _pairs(
         if not (name and equals):
             raise click.BadParameter(f"wanted NAME=VALUE, found {value!r}", context, parameter)
         found[name] = text
+    return found
+
+
+def _numbers(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    found = _pairs(context, parameter, values)
+    for id, text in found.items():
+        if not _NUMBER.fullmatch(text):
+            wanted = f"wanted ID=NUMBER, such as {id}=3, found {text!r}"
+            raise click.BadParameter(wanted, context, parameter)
     return found
 
 
@@ -137,7 +150,6 @@ def check(
             _config_of(context, config),
             environment=environment,
             providers=names,
-            strict=strict,
         )
         checked = check_rules(source)
         if form == "json":
@@ -168,7 +180,7 @@ def check(
     "--counter",
     "counters",
     multiple=True,
-    callback=_pairs,
+    callback=_numbers,
     metavar="ID=NUMBER",
     help="A counter that there is; may be repeated.",
 )
@@ -235,16 +247,20 @@ def explain(
 @rules.command(cls=OneLineCommand, epilog=_EXITS.format("a case fails"))
 @click.argument("paths", type=_PATH, nargs=-1, required=True, metavar="FILE|DIRECTORY...")
 @click.option("-k", "named", default="", metavar="TEXT", help="Only cases with that in their name.")
+@_config
 @_format
 @click.pass_context
-def test(context: click.Context, paths: tuple[Path, ...], named: str, form: str) -> None:
+def test(
+    context: click.Context, paths: tuple[Path, ...], named: str, config: Path | None, form: str
+) -> None:
     """Run test cases: actions, and what is expected to become of them."""
 
     def work() -> int:
         from acteon.core import ConfigError
         from acteon.server.ruletools.running import read_files, run_files
+        from acteon.server.ruletools.sources import surroundings_in
 
-        files = read_files(paths)
+        files = read_files(paths, surroundings_in(_config_of(context, config)))
         _warn([each.located for each in dict.fromkeys(w for f in files for w in f.warnings)])
         results = list(run_files(files, named=named))
         if not results:

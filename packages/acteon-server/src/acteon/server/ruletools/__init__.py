@@ -8,6 +8,7 @@ def test_our_rules() -> None:
 ```
 """
 
+from acteon.server.ruletools.cases import Surroundings
 from acteon.server.ruletools.checking import Checked, check_rules
 from acteon.server.ruletools.explaining import Situation, Story, explain_action
 from acteon.server.ruletools.findings import Finding, Severity, findings_about
@@ -25,6 +26,7 @@ __all__ = [
     "Situation",
     "StepFailure",
     "Story",
+    "Surroundings",
     "check_rules",
     "explain_action",
     "findings_about",

@@ -1,6 +1,6 @@
 """Reading files of test cases."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,14 +14,16 @@ from acteon.core import (
     format_instant,
     read_file,
 )
-from acteon.rules import Reroute, RuleParseError, merge_patch
+from acteon.rules import Reroute, Rule, RuleParseError, merge_patch
 from acteon.rules_yaml import Mapping as MapNode
-from acteon.rules_yaml import Node, Report, Scalar, Sequence, wrong_kind
+from acteon.rules_yaml import Node, Report, Scalar, Sequence, is_null, wrong_kind
 from acteon.server.ruletools.actions import action_of, unknown_members
 from acteon.server.ruletools.caserules import tested_rules
-from acteon.server.ruletools.cases import Answer, Case, CaseFile, Step, Stored
+from acteon.server.ruletools.cases import Answer, Case, CaseFile, Step, Stored, Surroundings
 from acteon.server.ruletools.expectations import read_expected
+from acteon.server.ruletools.findings import dead_ends
 from acteon.server.ruletools.nodes import (
+    did_you_mean,
     read_count,
     read_duration,
     read_instant,
@@ -51,8 +53,12 @@ _STEP: Final = (*_SETTING, "at", "after", "repeat", "expect")
 _CASE: Final = ("name", "now", "steps", *_STEP)
 
 
-def read_case_file(path: Path) -> CaseFile:
+def read_case_file(path: Path, surroundings: Surroundings) -> CaseFile:
     """Return the test cases in a file, and the rules that they test.
+
+    Args:
+        path: The file.
+        surroundings: What is known of the gateway; what the file says goes before it.
 
     Raises:
         ConfigError: It cannot be read, or something in it is wrong; one line for each problem.
@@ -64,7 +70,7 @@ def read_case_file(path: Path) -> CaseFile:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
     try:
-        return _Reading(path, text).read()
+        return _Reading(path, text, surroundings).read()
     except RuleParseError as error:
         raise ConfigError("\n".join(problem.located for problem in error.problems)) from None
 
@@ -77,8 +83,15 @@ def holds_rules_alone(path: Path) -> bool:
         return False
     if not isinstance(root, MapNode):
         return False
-    keys = {key.text for key, _ in root.entries if isinstance(key, Scalar)}
-    return "rules" in keys and keys <= {"rules", "version"}
+    members = {key.text: value for key, value in root.entries if isinstance(key, Scalar)}
+    return members.keys() <= {"rules", "version"} and _are_rules(members.get("rules"))
+
+
+def _are_rules(node: Node | None) -> bool:
+    """Return whether `node` holds rules, good or bad, rather than the paths of rule files."""
+    if isinstance(node, Sequence):
+        return not node.items or any(isinstance(item, MapNode) for item in node.items)
+    return isinstance(node, MapNode) or (isinstance(node, Scalar) and is_null(node))
 
 
 @define(eq=False)
@@ -87,9 +100,14 @@ class _Reading:
 
     path: Path
     text: str
+    surroundings: Surroundings
     report: Report = field(init=False)
     names: frozenset[str] = field(default=frozenset(), init=False)
     called: set[str] = field(factory=set[str], init=False)
+    meant: list[tuple[str, str, Node]] = field(factory=list[tuple[str, str, Node]], init=False)
+    """Providers that steps name, and where."""
+    lines: dict[str, int] = field(factory=dict[str, int], init=False)
+    """Where the cases are, by name."""
     action: Mapping[str, Any] = field(factory=dict[str, Any], init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -108,16 +126,33 @@ class _Reading:
         self.action = self._merged({}, found, "")
         given, answers = self._providers(found.get("providers"), "providers")
         cases = self._cases(root, found, answers)
+        providers = given or self._known(parsed.rules, answers)
+        self._check_meant(providers)
         self.report.warnings(strict=True)
-        routes = {rule.effect.target for rule in parsed.rules if isinstance(rule.effect, Reroute)}
         return CaseFile(
             path=self.path,
             rules=parsed.rules,
-            warnings=parsed.warnings,
-            providers=frozenset(given or self.called | routes | set(answers)),
-            environment=environment,
+            warnings=(*parsed.warnings, *dead_ends(parsed.rules, providers)),
+            providers=providers,
+            environment={**self.surroundings.environment, **environment},
             cases=cases,
         )
+
+    def _known(self, rules: Iterable[Rule], answers: Mapping[str, Answer]) -> frozenset[str]:
+        """Return who delivers where the file does not list them."""
+        known = self.surroundings.providers
+        if known is None:
+            routes = {rule.effect.target for rule in rules if isinstance(rule.effect, Reroute)}
+            return frozenset(self.called | routes | set(answers))
+        # Who does not matter to a case is always there.
+        return known | ({DEFAULTS["provider"]} & self.called)
+
+    def _check_meant(self, providers: frozenset[str]) -> None:
+        for name, path, node in self.meant:
+            if name not in providers:
+                there_are = f"; there are: {', '.join(sorted(providers))}"
+                hint = did_you_mean(name, providers) or there_are
+                self.report.error(f"there is no provider {name[:100]!r}{hint}", path, node)
 
     def _cases(
         self, root: Node, found: Mapping[str, Node], answers: Mapping[str, Answer]
@@ -129,6 +164,8 @@ class _Reading:
             elif isinstance(root, MapNode):
                 self.report.error("missing key `cases`: the list of test cases", "", root)
             return ()
+        if not node.items:
+            self.report.error("there are no cases, so nothing is tested", "cases", node)
         return tuple(
             self._case(item, f"cases[{number}]", answers) for number, item in enumerate(node.items)
         )
@@ -140,6 +177,11 @@ class _Reading:
         name = ""
         if "name" in found:
             name = read_text(found["name"], f"{path}.name", self.report)
+            if name in self.lines:
+                message = f"the case at line {self.lines[name]} has this name; rename one of them"
+                self.report.error(message, f"{path}.name", found["name"])
+            elif name:
+                self.lines[name] = node.line
         elif isinstance(node, MapNode):
             self.report.error("missing key `name`: what the case shows", path, node)
         now = START
@@ -177,6 +219,8 @@ class _Reading:
         if not isinstance(steps, Sequence):
             self.report.error(wrong_kind(steps, "a list of steps"), f"{path}.steps", steps)
             return []
+        if not steps.items:
+            self.report.error("there are no steps, so nothing is tested", f"{path}.steps", steps)
         wanted = "a map with `action` and `expect`"
         return [
             (item, at, read_members(item, _STEP, at, self.report, wanted))
@@ -205,6 +249,10 @@ class _Reading:
         self.called.add(action.provider)
         expect = found.get("expect")
         at = f"{path}.expect"
+        expected = () if expect is None else read_expected(expect, at, self.report, self.names)
+        for each in expected:
+            if expect is not None and each.key == "provider" and each.value:
+                self.meant.append((each.value, f"{at}.provider", expect))
         return Step(
             number=number,
             line=node.line,
@@ -216,7 +264,7 @@ class _Reading:
             else 1,
             stored=self._stored(found, path),
             answers=self._answers(found, path),
-            expected=() if expect is None else read_expected(expect, at, self.report, self.names),
+            expected=expected,
         )
 
     def _instant(self, found: Mapping[str, Node], now: datetime, path: str) -> datetime:
@@ -284,7 +332,10 @@ class _Reading:
             message = wrong_kind(node, "a map, such as {email: failure}")
             self.report.error(f"{message}; the list of all providers goes to the top", at, node)
             return {}
-        return self._providers(node, at)[1]
+        answers = self._providers(node, at)[1]
+        if node is not None:
+            self.meant += [(name, at, node) for name in answers]
+        return answers
 
     def _providers(
         self, node: Node | None, path: str

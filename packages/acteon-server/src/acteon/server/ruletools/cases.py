@@ -92,6 +92,19 @@ class Case:
 
 
 @frozen(kw_only=True)
+class Surroundings:
+    """What is known of the gateway whose rules are tested; files of cases may say otherwise.
+
+    Attributes:
+        providers: The names of all who deliver; None: not known.
+        environment: The variables that conditions can see.
+    """
+
+    providers: frozenset[str] | None = None
+    environment: Mapping[str, str] = field(factory=dict[str, str])
+
+
+@frozen(kw_only=True)
 class CaseFile:
     """The test cases of a file.
 

@@ -3,9 +3,14 @@
 from attrs import frozen
 
 from acteon.core import ConfigError
-from acteon.rules import Problem, RuleParseError
+from acteon.rules import Problem
 from acteon.server.ruletools.findings import Finding, Severity, findings_about, warning_of
-from acteon.server.ruletools.sources import RuleSource, compiled, load_what_can_be
+from acteon.server.ruletools.sources import (
+    RuleSource,
+    compile_what_can_be,
+    load_what_can_be,
+    rule_files,
+)
 
 
 @frozen
@@ -43,17 +48,17 @@ def check_rules(source: RuleSource) -> Checked:
     Raises:
         ConfigError: They cannot be read at all.
     """
-    loaded, problems = load_what_can_be(source)
-    if source.path.is_dir() and not (loaded.rules or problems):
-        raise ConfigError(f"{source.path}: there are no rules; rule files end in .yaml or .yml")
-    findings = [*_errors(problems), *(warning_of(problem) for problem in loaded.warnings)]
-    try:
-        rules = compiled(loaded.rules, source)
-    except RuleParseError as error:
-        findings += _errors(error.problems)
-    else:
-        findings += (warning_of(problem) for problem in rules.warnings)
-        findings += findings_about(rules.rules, providers=source.providers)
+    loaded, unread = load_what_can_be(source)
+    if not rule_files(source.path) and not (loaded.warnings or unread):
+        raise ConfigError(
+            f"{source.path}: there are no rule files; their names end in .yaml or .yml"
+        )
+    rules, uncompiled = compile_what_can_be(loaded.rules, source)
+    findings = _errors((*unread, *uncompiled))
+    if not (loaded.rules or findings):
+        findings.append(_empty(source))
+    findings += map(warning_of, (*loaded.warnings, *rules.warnings))
+    findings += findings_about(rules.rules, providers=source.providers)
     findings.sort(key=_place)
     return Checked(len(loaded.rules), tuple(findings))
 
@@ -63,6 +68,11 @@ def _errors(problems: tuple[Problem, ...]) -> list[Finding]:
         warning_of(problem) if problem.code else Finding(Severity.ERROR, "load", problem)
         for problem in problems
     ]
+
+
+def _empty(source: RuleSource) -> Finding:
+    message = "there are no rules in it, so every action is allowed"
+    return Finding(Severity.WARNING, "empty", Problem(message=message, file=str(source.path)))
 
 
 def _place(finding: Finding) -> tuple[str, int, int]:

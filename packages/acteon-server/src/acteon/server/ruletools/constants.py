@@ -8,6 +8,7 @@ from typing import Final, TypeGuard
 from attrs import frozen
 
 from acteon.rules import describe
+from acteon.rules.domains import domain_of
 from acteon.rules.expression import (
     AnyOf,
     Binary,
@@ -19,7 +20,6 @@ from acteon.rules.expression import (
 from acteon.rules.values import equal
 from acteon.rules.walking import operands, parts
 from acteon.server.ruletools.clauses import clauses
-from acteon.server.ruletools.kinds import domain_of
 
 _LOWER: Final = (BinaryOperator.GREATER, BinaryOperator.GREATER_OR_EQUAL)
 _UPPER: Final = (BinaryOperator.LESS, BinaryOperator.LESS_OR_EQUAL)

@@ -1,12 +1,12 @@
 """Reading what is expected of a step."""
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from acteon.rules_yaml import Node, Report, Scalar, is_null
 from acteon.server.ruletools.cases import Expected
 from acteon.server.ruletools.nodes import (
+    did_you_mean,
     read_duration,
     read_members,
     read_text,
@@ -57,7 +57,7 @@ def read_expected(
             names = [each.value] if isinstance(each.value, str) else each.value or ()
             for name in names:
                 if name and name not in rules:
-                    text = f"there is no rule {name!r}{_close(name, rules)}"
+                    text = f"there is no rule {name!r}{did_you_mean(name, rules)}"
                     report.error(text, f"{path}.{each.key}", found[each.key])
     return tuple(expected)
 
@@ -65,14 +65,9 @@ def read_expected(
 def _choice(node: Node, path: str, report: Report, known: Collection[str], kind: str) -> str:
     text = read_text(node, path, report)
     if text and text not in known:
-        hint = _close(text, known) or f"; write one of {', '.join(known)}"
+        hint = did_you_mean(text, known) or f"; write one of {', '.join(known)}"
         report.error(f"there is no {kind} `{text[:100]}`{hint}", path, node)
     return text
-
-
-def _close(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name[:100], known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _name_or_null(node: Node, path: str, report: Report) -> str | None:

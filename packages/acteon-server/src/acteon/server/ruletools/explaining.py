@@ -14,11 +14,13 @@ from acteon.rules import (
     RuleExplanation,
     RuleResult,
     RuleSet,
+    Seen,
     StateNotReadError,
     StateRead,
     explain,
     merge_patch,
 )
+from acteon.rules.stored import NEVER
 from acteon.server.ruletools.durations import show_duration
 from acteon.server.ruletools.tables import Row
 
@@ -117,10 +119,16 @@ def rule_rows(explanation: Explanation) -> list[Row]:
             [rule.rule.name],
             [_result(rule)],
             [_cut(rule.clause or ""), *([rule.error] if rule.error else [])],
-            [f"{seen.field} = {_shown(seen.value)}" for seen in rule.seen],
+            [f"{seen.field} = {_seen(seen)}" for seen in rule.seen],
         )
         for rule in explanation.rules
     ]
+
+
+def _seen(seen: Seen) -> str:
+    if seen.value == NEVER and seen.field.startswith("state.since("):
+        return "2^63-1 (never set)"
+    return _shown(seen.value)
 
 
 def headline(story: Story) -> str:

@@ -25,12 +25,13 @@ from acteon.server.ruletools.order import hidden
 CODES: Final = {
     "load": "a file, or a rule of it, cannot be read; the server would refuse it",
     "file": "something in a file is ignored, or not what it seems to be",
+    "empty": "there are no rules, in any of the files",
     "duplicate-name": "two rules have one name; only the first can be switched off and on",
     "duplicate-rule": "a rule has the condition of one before it, which decides",
     "unreachable": "an earlier rule decides whenever this one could match",
     "no-effect": "an earlier rule of the same type counts whenever this one matches",
     "unknown-name": "a name stands for nothing; the rule fails when it is asked",
-    "unknown-field": "`action` and `time` have no such member; it is always null",
+    "unknown-field": "`action`, `time` or `env` has no such member; it is always null",
     "unknown-function": "there is no such function",
     "bad-pattern": "a pattern is no regular expression",
     "wrong-type": "an operator gets what it does not take; the rule fails when it is asked",
@@ -85,7 +86,8 @@ class Finding:
 
 def warning_of(problem: Problem) -> Finding:
     """Return the finding for what loading or compiling rules calls odd."""
-    return Finding(Severity.WARNING, problem.code or ("file" if problem.column else "odd"), problem)
+    code = problem.code or ("file" if problem.column or not problem.rule else "odd")
+    return Finding(Severity.WARNING, code, problem)
 
 
 def findings_about(
@@ -101,8 +103,16 @@ def findings_about(
     if providers is not None:
         odd += _dead_ends(rules, providers)
     for code, rule, message in odd:
-        problem = Problem(message=message, file=rule.source, rule=rule.name, line=rule.line)
-        yield Finding(Severity.WARNING, code, problem)
+        yield Finding(Severity.WARNING, code, _problem(rule, message))
+
+
+def dead_ends(rules: Iterable[Rule], providers: Collection[str]) -> list[Problem]:
+    """Return a problem for each rule that reroutes to none of `providers`."""
+    return [_problem(rule, message) for _, rule, message in _dead_ends(rules, providers)]
+
+
+def _problem(rule: Rule, message: str) -> Problem:
+    return Problem(message=message, file=rule.source, rule=rule.name, line=rule.line)
 
 
 def _contradictory(rules: Iterable[Rule]) -> Iterator[tuple[str, Rule, str]]:

@@ -154,6 +154,12 @@ def read_count(node: Node, path: str, report: Report) -> int:
 _MOST: Final = 100_000
 
 
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return a hint at the one of `known` that `name` looks like; empty if none does."""
+    close = difflib.get_close_matches(name[:100], known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def read_instant(node: Node, path: str, report: Report) -> datetime | None:
     """Return an instant."""
     text = read_text(node, path, report, "an instant, such as 2025-01-31T13:30:00Z")

@@ -55,6 +55,7 @@ class StepFailure:
         line: Where it is written.
         told: What was done, in words.
         differences: What was not as expected.
+        error: Why the action was not delivered, if it failed.
         explanation: What each rule had to do with it.
     """
 
@@ -62,6 +63,7 @@ class StepFailure:
     line: int
     told: str
     differences: tuple[Difference, ...]
+    error: str | None = None
     explanation: Explanation = field(repr=False)
 
 
@@ -96,6 +98,7 @@ class CaseResult:
                 one_line(f"FAILED {self.file}:{failure.line}: {self.name}"),
                 one_line(f"  step {failure.number}: {failure.told}"),
                 *(one_line(f"    {each}") for each in failure.differences),
+                *([one_line(f"    it failed: {failure.error}")] if failure.error else []),
                 *(f"  {line}" for line in table.splitlines()),
             ]
         )
@@ -114,6 +117,7 @@ class CaseResult:
                 "step": failure.number,
                 "line": failure.line,
                 "told": failure.told,
+                "error": failure.error,
                 "differences": [each.as_json() for each in failure.differences],
                 "explanation": failure.explanation.as_json(),
             }

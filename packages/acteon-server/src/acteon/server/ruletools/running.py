@@ -27,16 +27,18 @@ from acteon.gateway import Gateway, GatewayError, GatewaySettings
 from acteon.provider import ExecutionFailedError, ProviderConnectionError, ProviderRegistry
 from acteon.rules import Decision
 from acteon.server.ruletools.casefiles import holds_rules_alone, read_case_file
-from acteon.server.ruletools.cases import Answer, Case, CaseFile, Step, Stored
+from acteon.server.ruletools.cases import Answer, Case, CaseFile, Step, Stored, Surroundings
 from acteon.server.ruletools.differences import compared
-from acteon.server.ruletools.results import CaseResult, StepFailure
+from acteon.server.ruletools.results import CaseResult, Difference, StepFailure
 from acteon.state import StateKey, StateStore
 from acteon.state_memory import memory_backend
 
 EXTENSIONS: Final = (".yaml", ".yml")
 
 
-def run_cases(path: Path, *, named: str = "") -> tuple[CaseResult, ...]:
+def run_cases(
+    path: Path, *, named: str = "", surroundings: Surroundings | None = None
+) -> tuple[CaseResult, ...]:
     """Return what became of the test cases in the file `path`, or in all files of a directory.
 
     It runs an event loop of its own, so async code calls it in a thread.
@@ -44,14 +46,15 @@ def run_cases(path: Path, *, named: str = "") -> tuple[CaseResult, ...]:
     Args:
         path: The file; of a directory, those in it and below, but for files that hold rules alone.
         named: Only cases with that in their name, in whatever case.
+        surroundings: What is known of the gateway whose rules are tested.
 
     Raises:
         ConfigError: A file cannot be used; one line for each problem.
     """
-    return tuple(run_files(read_files([path]), named=named))
+    return tuple(run_files(read_files([path], surroundings or Surroundings()), named=named))
 
 
-def read_files(paths: Sequence[Path]) -> tuple[CaseFile, ...]:
+def read_files(paths: Sequence[Path], surroundings: Surroundings) -> tuple[CaseFile, ...]:
     """Return the test cases of some files and directories.
 
     Raises:
@@ -67,7 +70,7 @@ def read_files(paths: Sequence[Path]) -> tuple[CaseFile, ...]:
             continue
         for file in found:
             try:
-                files.append(read_case_file(file))
+                files.append(read_case_file(file, surroundings))
             except ConfigError as error:
                 problems.append(str(error))
     if problems:
@@ -204,6 +207,7 @@ class _Run:
             line=step.line,
             told=f"{action.action_type} by {action.provider} at {format_instant(step.at)}{times}",
             differences=differences,
+            error=None if _is_told(differences) else got.get("error"),
             explanation=evaluation.explanation,
         )
 
@@ -230,6 +234,10 @@ class _Run:
             case _:
                 got["outcome"] = outcome.tag
         return got
+
+
+def _is_told(differences: Sequence[Difference]) -> bool:
+    return any(each.key == "error" for each in differences)
 
 
 def _rule_behind(outcome: ActionOutcome | GatewayError, decision: Decision) -> str | None:

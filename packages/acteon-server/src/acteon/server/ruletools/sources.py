@@ -4,12 +4,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
 from acteon.core import RULES, ConfigError, plugin_names
 from acteon.gateway import LoadedRules, load_rules
 from acteon.rules import OnRuleError, Problem, Rule, RuleParseError, RuleSet
 from acteon.server.config import load_config
+from acteon.server.ruletools.cases import Surroundings
 
 
 @frozen(kw_only=True)
@@ -21,14 +22,14 @@ class RuleSource:
         strict: Whether what would be a warning refuses a file.
         on_error: What follows when a rule that does not say so itself cannot be evaluated.
         providers: The names of the providers; None: not known.
-        environment: The variables that conditions can see.
+        environment: The variables that conditions can see; None: not known.
     """
 
     path: Path
     strict: bool = False
     on_error: OnRuleError = OnRuleError.FAIL
     providers: frozenset[str] | None = None
-    environment: Mapping[str, str] = field(factory=dict[str, str])
+    environment: Mapping[str, str] | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.path.exists():
@@ -41,7 +42,6 @@ def find_source(
     *,
     environment: Mapping[str, str],
     providers: frozenset[str] | None = None,
-    strict: bool = False,
 ) -> RuleSource:
     """Return where rules are to be read.
 
@@ -49,15 +49,14 @@ def find_source(
         path: The file or the directory; None: that of the configuration.
         config: The configuration's file; None: none is read if there is a path, else that of the
             working directory.
-        environment: The variables that conditions can see.
+        environment: Variables that conditions can see, beside those of the configuration.
         providers: The names of the providers, in place of those of the configuration.
-        strict: Whether what would be a warning refuses a file, whatever the configuration says.
 
     Raises:
         ConfigError: There is no such place, or the configuration cannot be used.
     """
     if path is not None and config is None:
-        return RuleSource(path=path, strict=strict, providers=providers, environment=environment)
+        return RuleSource(path=path, providers=providers, environment=environment or None)
     read = load_config(config, environ=os.environ)
     where = path or read.rules.directory
     if where is None:
@@ -68,10 +67,25 @@ def find_source(
     configured = frozenset(section.name for section in read.providers)
     return RuleSource(
         path=where,
-        strict=strict or read.rules.strict,
+        strict=read.rules.strict,
         on_error=read.rules.on_error,
         providers=configured if providers is None else providers,
-        environment=environment,
+        environment={**read.rules.environment, **environment},
+    )
+
+
+def surroundings_in(config: Path | None) -> Surroundings:
+    """Return what the configuration in a file says of the gateway; without one, nothing.
+
+    Raises:
+        ConfigError: It cannot be used.
+    """
+    if config is None:
+        return Surroundings()
+    read = load_config(config, environ=os.environ)
+    return Surroundings(
+        providers=frozenset(section.name for section in read.providers) or None,
+        environment=read.rules.environment,
     )
 
 
@@ -98,22 +112,44 @@ def compiled(rules: Sequence[Rule], source: RuleSource) -> RuleSet:
 
 
 def load_what_can_be(source: RuleSource) -> tuple[LoadedRules, tuple[Problem, ...]]:
-    """Return the rules of all files that can be read, and what is wrong with the others."""
+    """Return the rules of all files that can be read, and what is wrong with the others.
+
+    What is only odd about a file refuses it where the source is strict, and is a problem then; its
+    rules are returned all the same.
+    """
     try:
         return load_rules(source.path, strict=source.strict), ()
     except RuleParseError as error:
         problems = error.problems
-    if source.path.is_file():
-        return LoadedRules(), problems
     rules: list[Rule] = []
     warnings: list[Problem] = []
-    known = {f".{name}" for name in plugin_names(RULES)}
-    for path in sorted(source.path.iterdir()):
-        if path.suffix in known and path.is_file():
-            try:
-                loaded = load_rules(path, strict=source.strict)
-            except RuleParseError:
-                continue  # What is wrong with it is among the problems.
-            rules += loaded.rules
-            warnings += loaded.warnings
+    for path in rule_files(source.path):
+        try:
+            loaded = load_rules(path)
+        except RuleParseError:
+            continue  # What is wrong with it is among the problems.
+        rules += loaded.rules
+        warnings += () if source.strict else loaded.warnings
     return LoadedRules(tuple(rules), tuple(warnings)), problems
+
+
+def compile_what_can_be(
+    rules: Sequence[Rule], source: RuleSource
+) -> tuple[RuleSet, tuple[Problem, ...]]:
+    """Return the set of those rules that can be compiled, and what is wrong with the others."""
+    try:
+        return compiled(rules, source), ()
+    except RuleParseError as error:
+        problems = error.problems
+    # Places tell rules apart, as names may be given twice.
+    wrong = {(problem.file, problem.line, problem.rule) for problem in problems}
+    good = [rule for rule in rules if (rule.source, rule.line, rule.name) not in wrong]
+    return compiled(good, source), problems
+
+
+def rule_files(path: Path) -> list[Path]:
+    """Return the rule files in a directory, as the server finds them; of a file, itself."""
+    if not path.is_dir():
+        return [path]
+    known = {f".{name}" for name in plugin_names(RULES)}
+    return [each for each in sorted(path.iterdir()) if each.suffix in known and each.is_file()]
