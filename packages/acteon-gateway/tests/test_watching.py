@@ -15,6 +15,7 @@ import pytest
 from acteon.core import ConfigError, ManualClock, Suppressed
 from acteon.gateway import Gateway, GatewayMetrics, GatewaySettings, SyncGateway
 from acteon.gateway.compiling import RuleCompiler
+from acteon.gateway.outage import Outage
 from acteon.gateway.rulebook import Rulebook
 from acteon.gateway.testing import LIMIT, OpenGateway, make_action, until
 from acteon.gateway.watching import watch
@@ -286,9 +287,8 @@ async def rulebook(directory: Path) -> Rulebook:
     clock = ManualClock()
     settings = GatewaySettings()
     compiler = RuleCompiler(ProviderRegistry(), settings)
-    book = Rulebook(
-        memory_backend(clock).store, compiler, settings, GatewayMetrics(), clock, directory
-    )
+    store, metrics = memory_backend(clock).store, GatewayMetrics()
+    book = Rulebook(store, compiler, settings, metrics, clock, Outage(clock), directory)
     await book.start(())
     return book
 

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
@@ -270,6 +271,7 @@ async def test_a_settle_whose_answer_was_lost_is_not_called_stale(
 async def test_a_settle_that_never_arrives_is_given_up_when_its_lease_is_over(
     trips: Trips, road: Road, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     wanted = begin("a", claim="1")
     await trips.begin(wanted)
     road.failing = StateConnectionError("away")
@@ -280,6 +282,23 @@ async def test_a_settle_that_never_arrives_is_given_up_when_its_lease_is_over(
 
     assert (trips.failed, trips.pending) == (1, 0)
     assert "a dispatch could not be settled; its lease must end by itself" in caplog.messages
+
+
+async def test_nobody_waits_for_a_settle_while_the_store_is_away(
+    trips: Trips, road: Road, clock: ManualClock
+) -> None:
+    first = begin("a", claim="1")
+    await trips.begin(first)
+    road.failing = StateConnectionError("away")
+    trips.settle(settling(first))
+    await turns()
+    with pytest.raises(StateConnectionError):
+        await trips.begin(begin("b", claim="1"))
+    road.failing = None
+    held = await trips.begin(begin("c", claim="1"))
+    assert held.claim is Claimed.PENDING, "the first one holds it still"
+    await clock.advance(timedelta(seconds=2))
+    assert (await trips.begin(begin("d", claim="1"))).admitted
 
 
 async def test_a_settle_that_cannot_succeed_is_not_sent_again(trips: Trips, road: Road) -> None:

@@ -10,6 +10,7 @@ from attrs import define, field
 
 from acteon.core import Clock, new_id
 from acteon.gateway.metrics import GatewayMetrics
+from acteon.gateway.outage import Outage
 from acteon.gateway.places import Place
 from acteon.gateway.settings import GatewaySettings
 from acteon.gateway.waiting import Queues, Running, wait_at_most
@@ -68,6 +69,7 @@ class Admission:
     metrics: GatewayMetrics
     clock: Clock
     random: Random
+    outage: Outage
     _queues: Queues = field(factory=Queues, init=False)
     _claims: Running[StateKey] = field(factory=Running[StateKey], init=False)
     _leases: dict[str, Lease] = field(factory=dict[str, Lease], init=False)
@@ -136,12 +138,15 @@ class Admission:
         while True:
             try:
                 began = self.trips.begin_now(wanted) or await self.trips.begin(wanted)
-            except StateError:
+            except StateError as error:
+                self.outage.failed(error)
                 if not self.trips.is_local:
                     # Whether it holds something now is unknown; giving it back does no harm.
                     lease.locked = True
                     lease.claim = claim
                 raise
+            if self.outage.failing is not None:
+                self.outage.worked(wrote=began.admitted)
             if began.admitted:
                 lease.locked = True
                 if claim is not None:
@@ -222,8 +227,10 @@ class Admission:
         try:
             began = await self.trips.begin(wanted)
         except StateError as error:
-            log.warning("leases could not be renewed", extra={"acteon.error": str(error)})
+            self.outage.failed(error)
+            log.debug("a lease could not be renewed", extra={"acteon.error": str(error)})
             return
+        self.outage.worked(wrote=began.admitted)
         if not began.admitted and self._leases.pop(lease.token, None) is not None:
             lease.lost = True
             self.metrics.leases_lost += 1

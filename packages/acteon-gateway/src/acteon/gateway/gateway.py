@@ -25,6 +25,7 @@ from acteon.gateway.errors import DrainingError, GatewayError, NotOpenError
 from acteon.gateway.explaining import Evaluation, Explainer
 from acteon.gateway.metrics import GatewayMetrics
 from acteon.gateway.opening import Audit, Opening, Parts, Rules, State
+from acteon.gateway.outage import Outage
 from acteon.gateway.pipeline import Pipeline
 from acteon.gateway.preview import Preview, Previewer
 from acteon.gateway.rulebook import Reloaded, Rulebook
@@ -76,6 +77,7 @@ class Gateway:
     metrics: GatewayMetrics = field(factory=GatewayMetrics)
     _stack: AsyncExitStack = field(factory=AsyncExitStack, init=False)
     _trips: Trips = field(init=False)
+    _outage: Outage = field(init=False)
     _admission: Admission = field(init=False)
     _pipeline: Pipeline = field(init=False)
     _previewer: Previewer = field(init=False)
@@ -166,11 +168,12 @@ class Gateway:
         return self
 
     async def _open(self, stack: AsyncExitStack) -> None:
+        self._outage = Outage(self.clock)
         self._trips = await stack.enter_async_context(
             Trips(dispatch_state(self.state), clock=self.clock, on_error=self._settle_failed)
         )
         self._admission = Admission(
-            self._trips, self.settings, self.metrics, self.clock, self.random
+            self._trips, self.settings, self.metrics, self.clock, self.random, self._outage
         )
         executor = Executor(
             self.executor,
@@ -197,6 +200,7 @@ class Gateway:
             self.settings,
             self.metrics,
             self.clock,
+            self._outage,
             self.rules_directory,
             self.strict_rules,
         )
@@ -219,8 +223,9 @@ class Gateway:
             self._refusal = NotOpenError
             await self._stack.aclose()
 
-    def _settle_failed(self, _: StateError) -> None:
+    def _settle_failed(self, error: StateError) -> None:
         self.metrics.settle_errors += 1
+        self._outage.failed(error)
 
     async def dispatch(self, action: Action, caller: Caller = NOBODY) -> ActionOutcome:
         """Return what became of `action`.

@@ -24,6 +24,7 @@ from acteon.gateway.advice import Advice
 from acteon.gateway.asking import bounded, claim_key, quota_of, state_keys
 from acteon.gateway.errors import GatewayError, LockError, RuleFailedError, StateFailedError
 from acteon.gateway.metrics import GatewayMetrics
+from acteon.gateway.outage import Outage
 from acteon.gateway.places import Place
 from acteon.gateway.records import Story, make_record
 from acteon.gateway.refusals import held_back, provider_of, refused_by
@@ -80,7 +81,10 @@ class Pipeline:
             outcome = await self._through(story, rules)
         except GatewayError as error:
             metrics.errors[error.code] += 1
-            log.warning(
+            # Of an outage the store's failure is told once, not that of each dispatch.
+            level = logging.DEBUG if _told(error, self.admission.outage) else logging.WARNING
+            log.log(
+                level,
                 "a dispatch reached no outcome",
                 extra={
                     "acteon.action_id": action.id,
@@ -285,3 +289,8 @@ def _cancelled(progress: Progress | None) -> Failed:
         retryable=False,
         attempts=0 if progress is None else progress.attempts,
     )
+
+
+def _told(error: GatewayError, outage: Outage) -> bool:
+    """Return whether `error` is a part of an outage, which was told."""
+    return isinstance(error, StateFailedError | LockError) and outage.failing is not None

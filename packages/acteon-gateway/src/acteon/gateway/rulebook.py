@@ -17,6 +17,7 @@ from acteon.gateway.compiling import RuleCompiler
 from acteon.gateway.errors import RuleNotFoundError, RulesNotLoadedError, StateFailedError
 from acteon.gateway.loading import LoadedRules, RuleFiles, read_rule_files
 from acteon.gateway.metrics import GatewayMetrics
+from acteon.gateway.outage import Outage
 from acteon.gateway.settings import GatewaySettings
 from acteon.gateway.toggles import Toggles, change_toggles, read_toggles
 from acteon.gateway.watching import watch
@@ -62,6 +63,7 @@ class Rulebook:
         settings: How often is looked for changes.
         metrics: Where failures are counted.
         clock: When to look for the toggles of others.
+        outage: Is told whether the store answers.
         directory: Where the rule files are, if anywhere.
         strict: Whether what would be a warning refuses a rule file.
         current: The rules in force.
@@ -75,6 +77,7 @@ class Rulebook:
     settings: GatewaySettings
     metrics: GatewayMetrics
     clock: Clock
+    outage: Outage
     directory: Path | None = None
     strict: bool = False
     current: RuleSet = field(factory=lambda: RuleSet.compile(()))
@@ -252,7 +255,9 @@ class Rulebook:
             await self.clock.sleep(self.settings.poll)
             try:
                 await self._follow()
-            except (StateError, RuleParseError, ConfigError) as error:
+            except StateError as error:
+                self.outage.failed(error)
+            except (RuleParseError, ConfigError) as error:
                 text = str(error)
                 if told != text:
                     log.warning(
@@ -269,6 +274,7 @@ class Rulebook:
     async def _follow(self) -> None:
         async with self._changing:
             toggles = await read_toggles(self.store)
+            self.outage.worked(wrote=False)
             if toggles == self._toggles:
                 return
             if toggles.generation != self._toggles.generation and self.directory is not None:

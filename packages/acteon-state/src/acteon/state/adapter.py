@@ -226,7 +226,7 @@ async def _give_back(undo: list[_Undo]) -> None:
             try:
                 await step()
             except StateError as error:
-                log.warning("could not give back", extra={"acteon.error": str(error)})
+                log.debug("could not give back", extra={"acteon.error": str(error)})
 
 
 async def _together(call: Callable[[E], Coroutine[Any, Any, T]], items: Sequence[E]) -> list[T]:

@@ -43,6 +43,7 @@ class _Settling:
         final: Whether the token holds nothing afterwards.
         pause: How long it waits after the next failure of its own.
         due: When, on the monotonic clock, it may be sent again.
+        goes_first: Whether begins of its lock or claim wait for it.
     """
 
     wanted: Settle
@@ -52,6 +53,7 @@ class _Settling:
     final: bool
     pause: timedelta = FIRST_PAUSE
     due: float = 0.0
+    goes_first: bool = True
 
 
 class Trips:
@@ -95,6 +97,7 @@ class Trips:
         self._beginning = Order()  # numbers of the unanswered begins, by token
         self._held: dict[str, Begin] = {}  # what was admitted and not settled, by token
         self._longest_lease = timedelta(0)
+        self._away = False  # nobody is to wait for settles then: they are sent again and again
         self._empty = asyncio.Event()
         self._empty.set()
         self._entered = False
@@ -236,9 +239,11 @@ class Trips:
         while True:
             await self._settles.wait()
             while batch := self._settles.next_group(self._may_settle):
-                if await self._send_settles(batch):
+                self._away = not await self._send_settles(batch)
+                if not self._away:
                     pause = FIRST_PAUSE
                 else:
+                    self._begins.wake()
                     await self._clock.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -246,7 +251,7 @@ class Trips:
 
     def _may_begin(self, item: _Beginning) -> bool:
         wanted = item.wanted
-        return not self._settling.waits(item.number, wanted.lock, wanted.claim)
+        return self._away or not self._settling.waits(item.number, wanted.lock, wanted.claim)
 
     def _may_settle(self, item: _Settling) -> bool:
         if item.due > self._clock.monotonic():
@@ -339,19 +344,25 @@ class Trips:
                 item.certain = False
                 if arrived:
                     # Its own failure: the others are not to wait for it.
+                    self._let_pass(item)
                     self._put_off(item)
                 again.append(item)
                 continue
             if item.final:
                 # A renewal that was under way may have noted it once more.
                 self._held.pop(item.wanted.token, None)
-            self._settling.remove(item.number, item.wanted.lock, item.wanted.claim)
+            self._let_pass(item)
             if answer is not True:
                 self._note(answer, certain=item.certain)
         self._settles.done(again=again)
         self._begins.wake()
         self._note_empty()
         return arrived or not again
+
+    def _let_pass(self, item: _Settling) -> None:
+        if item.goes_first:
+            item.goes_first = False
+            self._settling.remove(item.number, item.wanted.lock, item.wanted.claim)
 
     def _put_off(self, item: _Settling) -> None:
         item.due = self._clock.monotonic() + item.pause.total_seconds()
@@ -377,7 +388,9 @@ class Trips:
         if isinstance(answer, StateError):
             self.failed += 1
             self._report(answer)
-            log.warning(
+            # Whoever uses this is told by `on_error`; of an outage there would be a line for each.
+            log.log(
+                logging.DEBUG if answer.retryable else logging.WARNING,
                 "a dispatch could not be settled; its lease must end by itself",
                 extra={"acteon.error": str(answer)},
             )
