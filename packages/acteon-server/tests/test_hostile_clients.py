@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import struct
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -51,7 +52,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def crowd(url: str, octets: bytes) -> AsyncGenerator[None]:
+async def crowd(url: str, octets: bytes) -> AsyncGenerator[list[socket.socket]]:
     """Let many clients send `octets` and then neither send nor read anything."""
     place = urlsplit(url)
     sockets: list[socket.socket] = []
@@ -65,7 +66,7 @@ async def crowd(url: str, octets: bytes) -> AsyncGenerator[None]:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             await loop.sock_connect(one, (place.hostname, place.port))
             await loop.sock_sendall(one, octets)
-        yield
+        yield sockets
     finally:
         for one in sockets:
             one.close()
@@ -110,3 +111,31 @@ async def test_a_crowd_is_let_go(asgi: Asgi, caplog: pytest.LogCaptureFixture, k
                 await until(lambda: len(asyncio.all_tasks()) <= before)
                 assert (await request(server.url, "GET", "/health")).status == 200
     assert [record.getMessage() for record in caplog.records] == []
+
+
+@pytest.mark.parametrize("asgi", [Asgi.UVICORN, Asgi.HYPERCORN], ids=lambda asgi: asgi.value)
+async def test_clients_that_reset_their_connections_leave_nothing_behind(asgi: Asgi) -> None:
+    async with (
+        Gateway(state=memory_backend(), providers=ProviderRegistry.of({})) as gateway,
+        RunningServer(asgi) as server,
+    ):
+        server.app = create_app(gateway, ServerSection())
+        before = len(asyncio.all_tasks())
+        async with crowd(server.url, KINDS["answers"]) as sockets:
+            await until(lambda: len(asyncio.all_tasks()) > before)
+            await asyncio.gather(*map(readable, sockets))
+            for one in sockets:
+                # Answers are under way, and more requests wait behind the first one.
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await until(lambda: len(asyncio.all_tasks()) <= before)
+
+
+async def readable(one: socket.socket) -> None:
+    """Return when there is something to be read."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(one, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(one)

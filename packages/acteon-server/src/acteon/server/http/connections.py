@@ -8,12 +8,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from socket import socket
-from typing import Any
+from typing import Any, cast
 
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Event, Updated
+from hypercorn.events import Event, RawData, Updated
 from hypercorn.utils import wrap_app  # pyright: ignore[reportUnknownVariableType]
 from starlette.types import ASGIApp
 
@@ -24,16 +24,29 @@ class _Connection(TCPServer):
     """One connection; it ends when its client hung up and nothing is under way."""
 
     _is_over = False
+    _reading: asyncio.Task[None] | None = None
 
     async def _read_data(self) -> None:
-        await super()._read_data()
+        tasks: Any = cast(Any, self)._task_group._task_group  # It has no types.
+        reading: asyncio.Task[None] = tasks.create_task(super()._read_data())
+        self._reading = reading
+        await asyncio.wait({reading})
+        if not reading.cancelled():
+            reading.result()
         self._is_over = True
         await self.idle_task.stop()
 
     async def protocol_send(self, event: Event) -> None:
         # What was still under way has ended: nothing follows that could be waited for.
-        if not (self._is_over and isinstance(event, Updated)):
+        if self._is_over and isinstance(event, Updated):
+            return
+        try:
             await super().protocol_send(event)
+        finally:
+            if isinstance(event, RawData) and self.writer.is_closing() and self._reading:
+                # Nobody takes answers any more. A request that has arrived behind the one that
+                # was answered would wait for its turn for ever.
+                self._reading.cancel()
 
 
 async def serve_connections(
