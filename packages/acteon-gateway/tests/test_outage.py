@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 
 from acteon.core import ManualClock
 from acteon.gateway import GatewayError
@@ -41,7 +41,7 @@ class Line:
     full: StateError | None = None
 
 
-@define(eq=False, slots=False)
+@frozen(eq=False, slots=False)
 class FarStore(MemoryStateStore):
     line: Line
 

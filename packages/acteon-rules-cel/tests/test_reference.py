@@ -168,7 +168,8 @@ def test_the_page_shows_what_was_tried() -> None:
     assert len(shown) > 60
     assert {text for text in shown if (text, True) not in ROWS} == set()
     (action,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert YAML(typ="safe", pure=True).load(action) == ACTION
+    yaml: Any = YAML(typ="safe", pure=True)  # Its types are not known.
+    assert yaml.load(action) == ACTION
 
 
 def test_every_function_has_an_example() -> None:

@@ -360,3 +360,15 @@ def test_a_macro_goes_over_as_many_items_as_the_readme_says(
         [rule("action.payload.items.exists(i, i.price > 100)", on_error=OnRuleError.SKIP)]
     ).decide(seen, now=NOW)
     assert bool(decision.errors) is fails
+
+
+def test_a_variable_that_is_not_defined_is_told(rule: MakeRule) -> None:
+    rules = [rule('env.STAGE == "production" && env.region == "eu"')]
+    told = [problem.message for problem in RuleSet.compile(rules, environment=ENV).warnings]
+    assert told == ["fails when it is evaluated: env has no 'STAGE'; did you mean 'stage'?"]
+    asked = [rule('has(env.STAGE) && env.STAGE == "production"')]
+    assert RuleSet.compile(asked, environment=ENV).warnings == ()
+    assert RuleSet.compile(rules).warnings == (), "nothing is known of the variables"
+
+
+ENV = {"stage": "production", "region": "eu"}

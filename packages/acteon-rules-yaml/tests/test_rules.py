@@ -21,8 +21,7 @@ from acteon.rules_yaml import YamlRuleFrontend
 from acteon.rules_yaml.conditions import KEYS as CONDITION_KEYS
 from acteon.rules_yaml.effects import FORMS as EFFECTS
 from acteon.rules_yaml.effects import KEYS as ACTION_KEYS
-from acteon.rules_yaml.hints import SPECIAL, SYNONYMS
-from acteon.rules_yaml.rules import KEYS as RULE_KEYS
+from acteon.rules_yaml.hints import RULE_KEYS, SPECIAL, SYNONYMS
 from acteon.rules_yaml.rules import ON_ERROR
 
 

@@ -1,12 +1,13 @@
 """The endpoints on rules: what they tell, and that looking changes nothing."""
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, fields
 
 from acteon.audit import AuditSettings, AuditTrail
 from acteon.audit_memory import MemoryAuditStore
@@ -16,6 +17,7 @@ from acteon.gateway.testing import ScriptedProvider, until
 from acteon.provider import ProviderRegistry
 from acteon.rules import OnRuleError
 from acteon.rules_yaml import YamlRuleFrontend
+from acteon.server.http.evaluating import EvaluateRequest
 from acteon.server.testing import Answer, Api, OpenApi
 from acteon.state import StateKey
 from acteon.state_memory import memory_backend
@@ -192,6 +194,15 @@ async def test_variables_can_be_supposed(open_api: OpenApi) -> None:
         "undefined": "suppressed",
     }
     assert "Executed" in dispatched.json(), "what was supposed is forgotten"
+
+
+async def test_the_request_that_the_page_shows_is_answered(open_api: OpenApi) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "rules-tools.md").read_text()
+    (body,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert set(json.loads(body)) == {each.name for each in fields(EvaluateRequest)}
+    async with open_api(RULES) as api:
+        answer = await api.post(EVALUATE, json.loads(body))
+    assert answer.json()["would_be"]["outcome"] == "suppressed"
 
 
 async def test_a_rule_that_fails_is_told(open_api: OpenApi) -> None:

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+NO_RULES: Final = (
+    "there are no rules in the directory: every action is allowed; rule files end in .yaml or .yml"
+)
 MAX_NAMED: Final = 20
 """So many of the files that are left alone are named."""
 
@@ -178,18 +181,11 @@ class Rulebook:
                 "what is no rule file by its extension is left alone",
                 extra={"acteon.ignored": ", ".join(loaded.ignored[:MAX_NAMED])},
             )
+        warnings = [each.located for each in problems]
         if not loaded.rules:
-            log.warning(
-                "there are no rules in the directory: every action is allowed; rule files end "
-                "in .yaml or .yml",
-                extra={"acteon.directory": str(directory)},
-            )
-        return Reloaded(
-            len(loaded.rules),
-            directory,
-            tuple(each.located for each in problems),
-            self.current.version,
-        )
+            log.warning(NO_RULES, extra={"acteon.directory": str(directory)})
+            warnings.append(NO_RULES)
+        return Reloaded(len(loaded.rules), directory, tuple(warnings), self.current.version)
 
     @property
     def problem(self) -> str | None:

@@ -48,12 +48,14 @@ class Facts:
         reads: The state entries with literal keys.
         requires: Comparisons that hold whenever it is true.
         looks_at: The fields that it looks at, each once, in order.
+        variables: The variables of `env` that it needs.
         cost: What it may do at most.
     """
 
     reads: tuple[StateRead, ...]
     requires: tuple[Expression, ...]
     looks_at: tuple[Node, ...]
+    variables: tuple[str, ...]
     cost: Cost
 
 
@@ -231,16 +233,30 @@ def _check_call(function: str, count: int, is_method: bool, place: Place) -> Non
         raise ConditionError(f"{function}() takes {wanted} argument{plural}, not {own}", *place)
 
 
+def oddities(node: Node) -> tuple[str, ...]:
+    """Return what is odd about a condition, though it can be evaluated."""
+    texts = [each.value for each, _ in _walk(node, frozenset()) if isinstance(each, Constant)]
+    if any(isinstance(text, str) and "{{" in text for text in texts):
+        return ('`{{` is nothing special in CEL; put texts together with +: "n:" + action.tenant',)
+    return ()
+
+
 def facts_of(node: Node) -> Facts:
     """Return what `node`, which was checked, is like."""
     reads: dict[StateRead, None] = {}
     fields: dict[Node, None] = {}
+    variables: dict[str, None] = {}
+    asked: set[str] = set()
     inside: set[int] = set()
     for each, local in _walk(node, frozenset()):
         match each:
             case StateCall(function, Constant(str() as key)):
                 reads[StateRead(_KINDS[function], key)] = None
                 fields[each] = None
+            case Select(Identifier("env"), name) if "env" not in local:
+                variables[name] = None
+            case Has(Identifier("env"), name):
+                asked.add(name)
             case _:
                 pass
         root = _root(each)
@@ -250,7 +266,13 @@ def facts_of(node: Node) -> Facts:
             while isinstance(part, Select | Item | Has):
                 part = part.operand
                 inside.add(id(part))
-    return Facts(tuple(reads), tuple(_requires(node)), tuple(fields), cost_of(node))
+    return Facts(
+        reads=tuple(reads),
+        requires=tuple(_requires(node)),
+        looks_at=tuple(fields),
+        variables=tuple(name for name in variables if name not in asked),
+        cost=cost_of(node),
+    )
 
 
 def _root(node: Node) -> str | None:

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from acteon.rules import ConditionLanguage, ParsedCondition, ParsedRules, RuleFrontend
 from acteon.rules.expression import Expression, Foreign
-from acteon.rules_cel.checking import check_result
+from acteon.rules_cel.checking import check_result, oddities
 from acteon.rules_cel.engines import engine, read
 from acteon.rules_cel.program import CelProgram
 from acteon.rules_yaml import Node, Report, Scalar, read_condition_text, read_rules
@@ -32,7 +32,7 @@ class CelRuleFrontend(RuleFrontend, ConditionLanguage):
         )
 
     def parse_condition(self, text: str) -> ParsedCondition:
-        return ParsedCondition(_read(text))
+        return _read(text)
 
     def _read_condition(self, node: Node, path: str, report: Report) -> Expression | None:
         if not isinstance(node, Scalar):
@@ -42,7 +42,8 @@ class CelRuleFrontend(RuleFrontend, ConditionLanguage):
 
 
 @lru_cache(maxsize=_KEPT)
-def _read(text: str) -> Expression:
+def _read(text: str) -> ParsedCondition:
     condition = read(text)
     check_result(condition.node)
-    return Foreign(CelProgram(condition, engine()))
+    program = CelProgram(condition, engine())
+    return ParsedCondition(Foreign(program), warnings=oddities(condition.node))

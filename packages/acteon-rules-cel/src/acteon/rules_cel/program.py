@@ -31,12 +31,14 @@ class CelProgram(Program):
     source: str = field(init=False)
     reads: tuple[StateRead, ...] = field(init=False)
     requires: tuple[Expression, ...] = field(init=False)
+    variables: tuple[str, ...] = field(init=False)
     _make: Callable[[Mapping[str, str], tzinfo], Callable[[Context], Any]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.source = self.condition.text
         self.reads = self.condition.facts.reads
         self.requires = self.condition.facts.requires
+        self.variables = self.condition.facts.variables
         self._make = self.engine.prepare(self.condition)
 
     def bind(self, environment: Mapping[str, str], timezone: tzinfo) -> Callable[[Context], object]:

@@ -19,7 +19,7 @@ from acteon.rules.expression import (
 from acteon.rules.stored import NEVER
 from acteon.rules_yaml import nodes
 from acteon.rules_yaml.embedded import read_embedded
-from acteon.rules_yaml.hints import did_you_mean
+from acteon.rules_yaml.hints import RULE_KEYS, did_you_mean
 from acteon.rules_yaml.nodes import Node, Scalar, Sequence
 from acteon.rules_yaml.operators import (
     FIELD_OPERATORS,
@@ -292,6 +292,8 @@ _NE: Final = "; did you mean `ne`?"
 def _meant(name: str, value: Node) -> str:
     """Return a hint for a key of a condition that is not known."""
     word = name.lower()
+    if name in RULE_KEYS:
+        return "; it belongs to the rule: indent it less, beside `condition`"
     if word in {"like", "ilike"}:
         return "; write `contains`, `starts_with`, `ends_with`, or `matches` and a pattern"
     plain = word.removeprefix("not_")

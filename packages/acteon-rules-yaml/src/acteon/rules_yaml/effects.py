@@ -19,7 +19,7 @@ from acteon.rules import (
 from acteon.rules.expression import Expression
 from acteon.rules.rule import MAX_DURATION
 from acteon.rules_yaml import nodes
-from acteon.rules_yaml.hints import did_you_mean
+from acteon.rules_yaml.hints import RULE_KEYS, did_you_mean
 from acteon.rules_yaml.nodes import Node
 from acteon.rules_yaml.oddities import check_constant_key, tell_odd_changes
 from acteon.rules_yaml.plain import read_changes
@@ -240,6 +240,8 @@ def _meant(name: str, value: Node) -> str:
     """Return a hint for a key of an action that is not known."""
     if name in FORMS:
         return f"; write `type: {name}`"
+    if name in RULE_KEYS and name != "description":
+        return "; it belongs to the rule: indent it less, beside `action`"
     if name == "per":
         window = seconds_in(text_of(value) or "") or 3600
         return f"; write `window_seconds: {window}`, and as `key` what is counted apart"

@@ -4,6 +4,14 @@ import difflib
 from collections.abc import Collection, Mapping
 from typing import Final
 
+RULE_KEYS: Final = frozenset(
+    {
+        *("name", "priority", "description", "enabled", "shadow", "on_error"),
+        *("condition", "timezone", "action", "continue"),
+    }
+)
+"""What a rule is made of."""
+
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """Return a hint at the one of `known` that `name` is most likely meant to be, if any."""

@@ -25,6 +25,7 @@ _FIELD: Final = re.compile(
 )
 _PAYLOAD: Final = re.compile(r"(?:action\.)?payload\.\w")
 _ROOTS: Final = "action|payload|metadata|env|environment|time"
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ATTEMPT: Final = re.compile(
     rf"""
     \$\{{\s*([\w.]+)\s*\}}                       # ${{a.b}}
@@ -93,6 +94,12 @@ def tell_odd_pattern(text: str, node: Node, place: Place) -> None:
         flags = "(?i)" if "i" in slashes[2] else ""
         message = f"the slashes are a part of the pattern; write `{flags}{slashes[1][:100]}`"
         place.advice(message, node)
+    elif _CONTROL.search(text):
+        place.advice(
+            "the pattern has a control character in it, as \\b between double quotes is one; "
+            "put patterns between single quotes",
+            node,
+        )
     elif glob:
         place.warning(f"no regular expression: nothing is before the *; write {glob}", node)
 

@@ -13,7 +13,7 @@ from acteon.rules_yaml.effects import KEYS as ACTION_KEYS
 from acteon.rules_yaml.effects import ONE_ACTION, read_effect
 from acteon.rules_yaml.embedded import ConditionReader
 from acteon.rules_yaml.events import DocumentError
-from acteon.rules_yaml.hints import did_you_mean
+from acteon.rules_yaml.hints import RULE_KEYS, did_you_mean
 from acteon.rules_yaml.nodes import Mapping as MappingNode
 from acteon.rules_yaml.nodes import Node, Scalar, Sequence
 from acteon.rules_yaml.reading import (
@@ -34,12 +34,6 @@ from acteon.rules_yaml.zones import find_zone, zone_hint, zone_warning
 
 _INT32: Final = range(-(2**31), 2**31)
 _WANTED_PRIORITY: Final = "a whole number from -2147483648 to 2147483647"
-KEYS: Final = frozenset(
-    {
-        *("name", "priority", "description", "enabled", "shadow", "on_error"),
-        *("condition", "timezone", "action", "continue"),
-    }
-)
 ON_ERROR: Final = {choice.value: choice for choice in OnRuleError}
 
 
@@ -95,7 +89,7 @@ def _above(root: Sequence) -> str:
 
 def _of_a_rule(name: str, value: Node) -> str:
     """Return a hint for a key of the file that is not known."""
-    if name in KEYS:
+    if name in RULE_KEYS:
         return "; it belongs to a rule: write `rules:` above, and a dash before `name`"
     if name == "cases":
         return "; this is for `acteon-server rules test`: keep it in a folder apart from the rules"
@@ -149,10 +143,10 @@ def _read_rule(
     path = f"rules[{number}]"
     hint = "take out the dash" if isinstance(item, Scalar) and is_null(item) else ""
     wanted = "a map with the keys of a rule"
-    found = members(item, KEYS, path, report, wanted=wanted, hint=hint, unknown=_meant)
+    found = members(item, RULE_KEYS, path, report, wanted=wanted, hint=hint, unknown=_meant)
     if found is None:
         return None
-    if len(found) == 1 and number and "name" not in found and not keys_of(item) - KEYS:
+    if len(found) == 1 and number and "name" not in found and not keys_of(item) - RULE_KEYS:
         (only,) = found
         message = f"a dash begins another rule: take out the one before `{only}`"
         report.error(message, path, item)
@@ -283,7 +277,7 @@ _NAMED_BY_KEY: Final = "write `- name: …` for each, and below it what is under
 
 def _meant(name: str, value: Node) -> str:
     """Return a hint for a key of a rule that is not known."""
-    if len(keys_of(value) & KEYS) > 1:
+    if len(keys_of(value) & RULE_KEYS) > 1:
         return "; write `name: …`, and below it what is under its name now"
     if name in _TIMES:
         return "; ask for `time.hour` and `time.weekday` in the condition"
@@ -292,4 +286,4 @@ def _meant(name: str, value: Node) -> str:
     for owner, keys in (("condition", CONDITION_KEYS), ("action", ACTION_KEYS)):
         if name in keys:
             return f"; indent it further than `{owner}`, to which it belongs"
-    return did_you_mean(name, KEYS)
+    return did_you_mean(name, RULE_KEYS)

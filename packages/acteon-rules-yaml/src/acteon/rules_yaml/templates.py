@@ -22,8 +22,8 @@ def read_path(path: str, node: Node, place: Place) -> Expression | None:
 
     From version 2 on `items[0]` is an item of a list, and blanks around a path do not count.
     """
-    if "{{" in path:
-        place.error(f"a field is written without braces: `{path.strip(' {}')[:100]}`", node)
+    if "{{" in path or path.startswith("$"):
+        place.error(f"a field is written without braces: `{path.strip(' ${}.')[:100]}`", node)
         return None
     if in_curly_quotes(path):
         place.error("curly quotes are a part of the path; write it without quotes", node)

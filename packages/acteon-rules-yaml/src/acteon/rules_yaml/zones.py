@@ -57,6 +57,9 @@ def zone_warning(name: str) -> str:
     """Return what is odd about the zone `name`, which there is, or an empty text."""
     if name in _WITHOUT_SUMMER:
         return f"`{name}` is the winter time all year; {_WITHOUT_SUMMER[name]} has both"
+    if name.startswith(("Etc/GMT+", "Etc/GMT-")):
+        sign = "-" if "+" in name else "+"
+        return f"the sign of `{name}` is the other way round: it is UTC{sign}{name[8:]}"
     return ""
 
 

@@ -20,6 +20,7 @@ from acteon.rules.expression import (
     Exists,
     Expression,
     Field,
+    Foreign,
     Literal,
     Name,
 )
@@ -29,6 +30,8 @@ from acteon.rules.rule import Deduplicate, Modify, Reroute, Rule, Throttle
 from acteon.rules.walking import parts
 
 _KNOWN_NAMES: Final = frozenset({"action", "env", "environment", "now", "time"})
+_STATE: Final = frozenset({"state", "state_counter", "state_seen"})
+_DEFINE: Final = "; define it under [rules.environment]"
 _FAILS: Final = "fails when it is evaluated"
 _CALLS: Final[dict[type[EvaluationError], str]] = {
     UndefinedFunctionError: "unknown-function",
@@ -119,6 +122,11 @@ def _oddities(
             case Field(Name("env" | "environment" as env), name):
                 if variables is not None and name not in variables and part is not asked:
                     yield "unknown-field", _undefined(env, name, variables)
+            case Foreign(program) if variables is not None:
+                for name in program.variables:
+                    if name not in variables:
+                        mend = _close(name, variables) or _DEFINE
+                        yield "unknown-field", f"{_FAILS}: env has no {name!r}{mend}"
             case Binary():
                 yield from _failing(part)
             case _:
@@ -140,12 +148,14 @@ def _failing(comparison: Binary) -> Iterator[tuple[str, str]]:
 
 
 def _undefined(env: str, name: str, variables: Collection[str]) -> str:
-    mend = _close(name, variables) or "; define it under [rules.environment]"
+    mend = _close(name, variables) or _DEFINE
     return f"{env} has no {name!r}, so it is always null{mend}"
 
 
 def _meant(name: str, variables: Collection[str]) -> str:
     """Return a hint at the variable, or the member of the action, that `name` is meant to be."""
+    if name in _STATE:
+        return "; state entries are asked by a condition of their own, such as {state_counter: …}"
     known = {member: f"action.{member}" for member in ACTION_MEMBERS}
     known |= {each: each for each in (*_KNOWN_NAMES, *variables)}
     close = difflib.get_close_matches(name, known, n=1)
@@ -153,5 +163,6 @@ def _meant(name: str, variables: Collection[str]) -> str:
 
 
 def _close(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    spelt = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), spelt, n=1)
+    return f"; did you mean {spelt[close[0]]!r}?" if close else ""

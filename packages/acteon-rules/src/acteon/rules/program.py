@@ -25,12 +25,14 @@ class Program(ABC):
             fetched together. Others are fetched when they are met.
         requires: Comparisons that hold whenever the program is true. While one of them does not,
             the program must not fail either, as it is not asked then.
+        variables: The variables of `env` that it needs, as far as they can be told beforehand.
     """
 
     language: ClassVar[str]
     source: str
     reads: tuple[StateRead, ...] = ()
     requires: "tuple[Expression, ...]" = ()
+    variables: tuple[str, ...] = ()
 
     @abstractmethod
     def bind(self, environment: Mapping[str, str], timezone: tzinfo) -> Callable[[Context], object]:
