@@ -1,0 +1,111 @@
+"""Redis does what all backends do: alone, behind Sentinels, as a Cluster."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from acteon.state import StateBackend, StateKey, lock_name
+from acteon.state.testing import (
+    BackendFixtures,
+    DispatchStateConformance,
+    DispatchStateModel,
+    LocksConformance,
+    StateStoreConformance,
+    WindowConformance,
+)
+from acteon.state_redis import RedisStateConfig, RedisStatePlugin
+from servers import redis
+from servers.process import Server
+
+pytestmark = pytest.mark.server
+
+
+class OnOneServer(BackendFixtures):
+    @pytest.fixture
+    def url(self, server: Server) -> str:
+        return server.url
+
+    @pytest.fixture
+    async def backend(self, url: str) -> AsyncIterator[StateBackend]:
+        async with RedisStatePlugin.open(RedisStateConfig(url=url)) as backend:
+            yield backend
+
+
+class OnCluster(OnOneServer):
+    @pytest.fixture
+    def url(self, cluster: redis.Cluster) -> str:
+        return cluster.url
+
+
+class OnSentinels(OnOneServer):
+    @pytest.fixture
+    def url(self, sentinel: redis.Sentinel) -> str:
+        return sentinel.url
+
+
+class TestStore(OnOneServer, StateStoreConformance):
+    pass
+
+
+class TestWindows(OnOneServer, WindowConformance):
+    pass
+
+
+class TestLocks(OnOneServer, LocksConformance):
+    pass
+
+
+class TestDispatch(OnOneServer, DispatchStateConformance):
+    pass
+
+
+class TestDispatchModel(OnOneServer, DispatchStateModel):
+    pass
+
+
+class TestStoreOnCluster(OnCluster, StateStoreConformance):
+    pass
+
+
+class TestWindowsOnCluster(OnCluster, WindowConformance):
+    pass
+
+
+class TestLocksOnCluster(OnCluster, LocksConformance):
+    pass
+
+
+class TestStoreOnSentinels(OnSentinels, StateStoreConformance):
+    pass
+
+
+class TestWindowsOnSentinels(OnSentinels, WindowConformance):
+    pass
+
+
+class TestLocksOnSentinels(OnSentinels, LocksConformance):
+    pass
+
+
+class TestDispatchOnSentinels(OnSentinels, DispatchStateConformance):
+    pass
+
+
+class TestDispatchModelOnSentinels(OnSentinels, DispatchStateModel):
+    pass
+
+
+class TestDispatchOnCluster(OnCluster, DispatchStateConformance):
+    """What the gateway does: lock and claim are of one tenant."""
+
+    @pytest.fixture
+    def name(self, key: StateKey) -> str:
+        return lock_name(key.namespace, key.tenant, "1")
+
+
+class TestSpreadDispatchOnCluster(OnCluster, DispatchStateConformance):
+    """Lock and claim are of two tenants, and so in two slots."""
+
+
+class TestSpreadDispatchModelOnCluster(OnCluster, DispatchStateModel):
+    pass
