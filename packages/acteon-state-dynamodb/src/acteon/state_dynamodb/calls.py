@@ -1,0 +1,183 @@
+"""Calls of DynamoDB: in threads, bounded in time, made again where that is safe."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from random import uniform
+from types import TracebackType
+from typing import Any, Final, Self
+
+from attrs import define, field
+from boto3.session import Session
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from acteon.core import ConfigError
+from acteon.state import StateConnectionError
+from acteon.state_dynamodb.config import DynamoDBStateConfig
+from acteon.state_dynamodb.errors import (
+    CallError,
+    is_crowded,
+    is_lost,
+    is_outage,
+    is_unsent,
+    line,
+)
+
+log = logging.getLogger(__name__)
+
+PAUSES: Final = tuple(
+    timedelta(milliseconds=pause) for pause in (25, 50, 100, 200, 400, 400, 400, 400, 400, 400)
+)
+"""Before a call is made again; each is cut short at random, so that those who met once part."""
+FEW: Final = 4
+"""How many of these there are when DynamoDB is not crowded, but away or failing."""
+_NOBODY: Final = "acteon"
+"""The access key, and the secret, where none are found: DynamoDB Local asks for some."""
+_METADATA: Final = ("container-role", "iam-role")
+"""Providers of credentials that ask services which only machines in the cloud have."""
+
+
+@define(eq=False)
+class Calls:
+    """The client of one table, and the threads that wait for its answers. Enter it before use."""
+
+    config: DynamoDBStateConfig
+    _client: BaseClient | None = field(default=None, init=False, repr=False)
+    _threads: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
+    _away_since: float | None = field(default=None, init=False)
+    _answered: float = field(default=0.0, init=False)
+    """When the last call that was answered had been made."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            # Reads the description of the service, and the files of the credentials.
+            self._client = await asyncio.to_thread(_client, self.config)
+        except BotoCoreError as error:
+            raise ConfigError(f"{self.config.where}: {error}") from error
+        self._threads = ThreadPoolExecutor(self.config.pool_size, "acteon-dynamodb")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        client, threads = self._client, self._threads
+        self._client = self._threads = None
+        if client is not None and threads is not None:
+            # Calls under way end by their own time limits.
+            threads.shutdown(wait=False)
+            client.close()
+
+    async def call(
+        self, operation: str, request: Mapping[str, Any], *, repeatable: bool
+    ) -> Mapping[str, Any]:
+        """Return DynamoDB's answer to `operation`.
+
+        Args:
+            operation: The client's method.
+            request: Its parameters.
+            repeatable: Whether the call may be made again though it may have been carried out.
+
+        Raises:
+            ClientError: DynamoDB refused the call.
+            BotoCoreError: DynamoDB was not reached.
+            TimeoutError: Likewise.
+        """
+        begun = time.monotonic()
+        try:
+            # The driver's own limits end what is under way. This one is for those that wait for a
+            # thread, or are made again and again.
+            async with asyncio.timeout(self.config.patience.total_seconds()):
+                return await self._patiently(operation, request, repeatable=repeatable)
+        except TimeoutError as error:
+            self._note_away(begun, error)
+            raise
+
+    async def _patiently(
+        self, operation: str, request: Mapping[str, Any], *, repeatable: bool
+    ) -> Mapping[str, Any]:
+        for number, pause in enumerate(PAUSES):
+            try:
+                return await self._once(operation, request)
+            except (ClientError, BotoCoreError) as error:
+                harmless = is_unsent(error) or (repeatable and is_lost(error))
+                if not (is_crowded(error) or (harmless and number < FEW)):
+                    raise
+            await asyncio.sleep(uniform(0.25, 1.0) * pause.total_seconds())
+        return await self._once(operation, request)
+
+    async def _once(self, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._threads is None:
+            raise StateConnectionError("the connection to DynamoDB has been closed")
+        call = partial(getattr(self._client, operation), **request)
+        begun = time.monotonic()
+        loop = asyncio.get_running_loop()
+        try:
+            answer: Mapping[str, Any] = await loop.run_in_executor(self._threads, call)
+        except (ClientError, BotoCoreError) as error:
+            if is_outage(error):
+                self._note_away(begun, error)
+            else:
+                self._note_back(begun)
+            raise
+        self._note_back(begun)
+        return answer
+
+    # A call that was made before things changed says nothing of how they are since.
+
+    def _note_away(self, begun: float, error: CallError) -> None:
+        if self._away_since is None and begun >= self._answered:
+            self._away_since = time.monotonic()
+            log.warning(
+                "DynamoDB is away",
+                extra={"acteon.where": self.config.where, "acteon.error": line(error)},
+            )
+
+    def _note_back(self, begun: float) -> None:
+        self._answered = max(self._answered, begun)
+        if self._away_since is not None and begun >= self._away_since:
+            away = time.monotonic() - self._away_since
+            self._away_since = None
+            log.info(
+                "DynamoDB is back",
+                extra={"acteon.where": self.config.where, "acteon.seconds": round(away, 3)},
+            )
+
+
+def _client(config: DynamoDBStateConfig) -> BaseClient:
+    """Return a client for `config`; it may be shared by threads, a session may not."""
+    source = get_session()
+    nobody = None
+    if config.url is not None:
+        if config.url.startswith("http:"):
+            # No service of the cloud is reached without encryption, so none is asked for a role.
+            for name in _METADATA:
+                source.get_component("credential_provider").remove(name)
+        if source.get_credentials() is None:
+            nobody = _NOBODY
+    client: BaseClient = Session(botocore_session=source).client(
+        "dynamodb",
+        region_name=config.region,
+        endpoint_url=config.url,
+        aws_access_key_id=nobody,
+        aws_secret_access_key=nobody,
+        config=Config(
+            connect_timeout=config.connect_timeout_seconds,
+            read_timeout=config.command_timeout_seconds,
+            max_pool_connections=config.pool_size,
+            parameter_validation=False,
+            retries={"total_max_attempts": 1},
+            tcp_keepalive=True,
+            user_agent="acteon-state-dynamodb",  # the usual one takes a tenth of a call
+        ),
+    )
+    return client
