@@ -21,7 +21,6 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"  # finds our packages in the workspace, not in a registry
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "types", "tests", "plugin", "build"]
 
 # nox itself may have come in through it; what it runs is to find its own packages only.
 os.environ.pop("PYTHONPATH", None)
@@ -29,8 +28,10 @@ os.environ.pop("PYTHONPATH", None)
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 
 PACKAGES = sorted(path.parent.name for path in Path("packages").glob("*/pyproject.toml"))
+GROUPS = "dependency-groups"
 PLUGIN = "examples/plugin-state-sqlite"
 TESTED = [package for package in PACKAGES if Path("packages", package, "tests").is_dir()]
+BACKENDS = [package for package in TESTED if re.match("acteon-(state|audit)-(?!memory)", package)]
 
 
 @nox.session
@@ -46,7 +47,7 @@ def types(session: nox.Session) -> None:
     """Check all sources together, then each package's tests by themselves."""
     session.install("--group", "dev")
     session.run("mypy")
-    session.run("mypy", "noxfile.py", ".ci/smoke.py")
+    session.run("mypy", "noxfile.py", ".ci/smoke.py", ".ci/servers")
     for folder in sorted({path.parent for path in Path("examples").glob("*/*.py")}):
         programs = [str(path) for path in sorted(folder.glob("*.py"))]
         session.run("mypy", *programs, env={"MYPYPATH": str(folder)})
@@ -114,6 +115,51 @@ def plugin(session: nox.Session) -> None:
     session.run("pytest", "-q", "-c", f"{PLUGIN}/pyproject.toml", PLUGIN, *session.posargs)
 
 
+def backend_session(package: str) -> None:
+    """Make the session that tests the backend `package` against its real server."""
+
+    @nox.session(name=package.removeprefix("acteon-"))
+    def backend(session: nox.Session) -> None:
+        """Test one backend against its real server, which is got and started for that."""
+        folder = f"packages/{package}"
+        groups = ["dev", *(group for group in ["engine"] if group in load(package)[GROUPS])]
+        needs = [f"--group={folder}/pyproject.toml:{group}" for group in groups]
+        session.install("-e", folder, "--group", "test", *needs)
+        fetch(session, package.rpartition("-")[2])
+        session.run("pytest", "-q", "-m", "server", folder, *options(session), env=full(session))
+
+
+for each in BACKENDS:
+    backend_session(each)
+
+
+@nox.session
+def fleet(session: nox.Session) -> None:
+    """Let gateways of several processes race, and be killed, on every backend."""
+    backends = [f"packages/{package}" for package in BACKENDS]
+    session.install("-e", "packages/acteon-server", *(f"-e{path}" for path in backends), PLUGIN)
+    session.install("--group", "test", "--group", "packages/acteon-server/pyproject.toml:dev")
+    fetch(session, "redis", "postgres", "dynamodb", "clickhouse")
+    tests = "packages/acteon-server/tests/test_fleet.py"
+    session.run("pytest", "-q", "-s", "-m", "server", tests, *options(session), env=full(session))
+
+
+@nox.session(name="server-tests")
+def server_tests(session: nox.Session) -> None:
+    """Test what starts the real servers."""
+    session.install("--group", "test", "--group", "servers")
+    fetch(session, "all")
+    session.run("pytest", "-q", ".ci/servers/tests", *session.posargs)
+
+
+@nox.session(default=False)
+def servers(session: nox.Session) -> None:
+    """Run real servers without Docker until Ctrl-C: `nox -s servers -- redis postgres`."""
+    session.install("attrs>=24.2")
+    session.env["PYTHONPATH"] = ".ci"
+    become(session, "python", "-m", "servers", *session.posargs)
+
+
 @nox.session(default=False)
 def serve(session: nox.Session) -> None:
     """Run the quickstart; with a configuration (`-- -c my.toml --port 3000`), that server alone."""
@@ -129,6 +175,8 @@ def bench(session: nox.Session) -> None:
     """Measure dispatches per second, in process and over HTTP, beside a bare route; then rules."""
     session.install("--group", "dev")
     session.run("python", "packages/acteon-server/benchmarks/dispatch.py", *session.posargs)
+    environment = {"PYTHONPATH": ".ci"}
+    session.run("python", "packages/acteon-server/benchmarks/backends.py", env=environment)
     session.run("python", "packages/acteon-server/benchmarks/rules.py")
     session.run("python", "packages/acteon-rules-cel/benchmarks/cel.py")
     for package in ("acteon-rules", "acteon-rules-cel"):
@@ -159,6 +207,22 @@ def bump(session: nox.Session) -> None:
         path.write_text(re.sub(r'("acteon-[^"=]+==)[^"]+', rf"\g<1>{version}", text))
 
 
+def fetch(session: nox.Session, *servers: str) -> None:
+    """Install what the real `servers` need, which has no time limit here as it has in a test."""
+    command = ["python", "-m", "servers", *servers, "--free-ports", "--once"]
+    session.run(*command, env={"PYTHONPATH": ".ci"})
+
+
+def options(session: nox.Session) -> list[str]:
+    """Return what pytest gets of the arguments behind `--`."""
+    return [argument for argument in session.posargs if argument != "--full"]
+
+
+def full(session: nox.Session) -> dict[str, str]:
+    """Return the environment that makes long properties and rounds whole, with `-- --full`."""
+    return {"ACTEON_TEST_FULL": "1"} if "--full" in session.posargs else {}
+
+
 def become(session: nox.Session, program: str, *arguments: str) -> None:
     """Go on as a program of the session, so that signals reach it and its status is the end's.
 
@@ -180,7 +244,7 @@ def needed_for_tests(package: str) -> list[str]:
     loaded = load(package)
     extras = loaded["project"].get("optional-dependencies", {})
     more = [need for name in extras for need in extras[name]]
-    return [*loaded["dependency-groups"]["dev"], *more]
+    return [*loaded[GROUPS]["dev"], *more]
 
 
 def needed_by(package: str) -> set[str]:

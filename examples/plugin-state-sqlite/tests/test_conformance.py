@@ -30,6 +30,11 @@ class OnSqlite(BackendFixtures):
         async with SqliteStatePlugin.open(SqliteConfig(path=str(tmp_path / "state.db"))) as backend:
             yield backend
 
+    @pytest.fixture
+    def moment(self) -> timedelta:
+        """Give less than what there is for servers: it is a file of this machine."""
+        return timedelta(milliseconds=150)
+
 
 class TestStore(OnSqlite, StateStoreConformance): ...
 
@@ -99,3 +104,16 @@ async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="file is not a database"):
         async with SqliteStatePlugin.open(SqliteConfig(path=str(path))):
             pass
+
+
+async def test_no_count_is_too_long_to_be_refused(tmp_path: Path) -> None:
+    async with SqliteStatePlugin.open(SqliteConfig(path=str(tmp_path / "state.db"))) as backend:
+        await backend.store.set(KEY, "7" * 5_000, ttl=None)
+        with pytest.raises(StateError, match="expected a count"):
+            await backend.store.increment(KEY, ttl=None)
+
+
+def test_it_is_as_short_as_it_is_said_to_be() -> None:
+    package = Path(__file__).parents[1] / "src" / "acteon_state_sqlite"
+    lines = [line for path in package.glob("*.py") for line in path.read_text().splitlines()]
+    assert len(lines) <= 150

@@ -120,7 +120,7 @@ def shown(value: Any) -> str:
     return f"[{[shown(each) for each in value]}]" if is_list(value) else repr(from_json(value))
 
 
-@settings(max_examples=400)
+@settings(deadline=None, max_examples=400)
 @given(expressions("bool"), JSON, JSON)
 def test_both_engines_agree(expression: str, x: Any, y: Any) -> None:
     variables = {"x": x, "y": y}

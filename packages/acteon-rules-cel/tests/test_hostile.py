@@ -75,17 +75,19 @@ def refusal_of(text: str) -> ConditionError | None:
     return None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     read_soon(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=60), st.sampled_from(["", " "]))
 def test_any_soup_of_tokens_is_read_or_refused(tokens: list[str], glue: str) -> None:
     read_soon(glue.join(tokens))
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(NESTS), min_size=1, max_size=3), st.integers(1, 4_000))
 def test_any_nesting_is_read_or_refused(nests: list[tuple[str, str, str]], depth: int) -> None:
     opening = "".join(opening for opening, _, _ in nests)

@@ -102,7 +102,7 @@ def check_kind(node: Node, x: Any, text: str) -> None:
         check_operands(part, ())
 
 
-@settings(max_examples=500)
+@settings(deadline=None, max_examples=500)
 @given(expressions(), VALUES, st.sampled_from(["7", "x"]))
 def test_what_has_a_value_is_of_its_kind_and_is_never_refused(
     expression: str, x: Any, text: str

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from acteon.server import load_config
@@ -19,6 +20,12 @@ def test_the_server_is_reachable_at_the_port_that_is_published() -> None:
     assert published == f"{config.server.port}:{config.server.port}"
     assert config.server.beyond_loopback
     assert config.server.allow_anonymous
+
+
+def test_every_variable_means_something(caplog: pytest.LogCaptureFixture) -> None:
+    config = load_config(None, environ=SERVICES["acteon"]["environment"])
+    assert config.state.backend == "redis"
+    assert [record.getMessage() for record in caplog.records if "means nothing" in record.msg] == []
 
 
 def test_the_rules_that_it_names_are_in_the_folder_that_is_mounted() -> None:

@@ -169,7 +169,11 @@ rules:
 
 GUARDED = """\
   - name: guard
-    condition: {any: [{field: env.stage, ne: production}, {field: env.region, eq: eu}]}
+    condition:
+      any:
+        - {field: env.stage, eq: staging}
+        - {field: env.stage, is_null: true}
+        - {field: env.region, eq: eu}
     action: {type: deny}
 """
 

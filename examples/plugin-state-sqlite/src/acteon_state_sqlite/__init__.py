@@ -111,7 +111,7 @@ def _end(now: int, ttl: timedelta | None) -> int | None:
 
 
 def _count(found: Entry | None) -> int:
-    if found is not None and not found[0].removeprefix("-").isdecimal():
+    if found is not None and (len(found[0]) > 20 or not found[0].removeprefix("-").isdecimal()):
         raise StateSerializationError("expected a count, found something else")
     return int(found[0]) if found else 0
 

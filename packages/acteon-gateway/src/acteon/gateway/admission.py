@@ -227,8 +227,8 @@ class Admission:
         try:
             began = await self.trips.begin(wanted)
         except StateError as error:
-            self.outage.failed(error)
-            log.debug("a lease could not be renewed", extra={"acteon.error": str(error)})
+            if not self.outage.failed(error):
+                log.warning("a lease could not be renewed", extra={"acteon.error": str(error)})
             return
         self.outage.worked(wrote=began.admitted)
         if not began.admitted and self._leases.pop(lease.token, None) is not None:

@@ -18,8 +18,9 @@ class LockError(GatewayError):
     code = "LOCK_FAILED"
     retryable = True
 
-    def __init__(self, reason: object) -> None:
+    def __init__(self, reason: StateError) -> None:
         super().__init__(f"lock acquisition failed: {reason}")
+        self.reason = reason
 
 
 class StateFailedError(GatewayError):
@@ -29,6 +30,7 @@ class StateFailedError(GatewayError):
 
     def __init__(self, reason: StateError) -> None:
         super().__init__(f"state error: {reason}")
+        self.reason = reason
         self.retryable = reason.retryable
 
 

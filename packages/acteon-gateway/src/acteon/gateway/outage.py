@@ -1,4 +1,7 @@
-"""Telling once that the state store fails, however many dispatches fail with it."""
+"""Telling once that the state store fails, however many dispatches fail with it.
+
+That its server is away is told by the backend itself, which knows where and why.
+"""
 
 import logging
 from typing import Final
@@ -27,19 +30,25 @@ class Outage:
     failing: StateError | None = field(default=None, init=False)
     _since: float = field(default=0.0, init=False)
 
-    def failed(self, error: StateError) -> None:
-        """Note that it failed; tell, unless that is known.
+    def failed(self, error: StateError) -> bool:
+        """Note that it failed; tell, unless that is known, or its backend tells.
 
-        An entry that is not what it should be is no failure of the store.
+        Returns:
+            Whether the store failed: an entry that is not what it should be is no failure of it.
         """
-        if self.failing is not None or not error.retryable:
-            return
+        if not error.retryable:
+            return False
+        if self.failing is not None:
+            return True
         self.failing = error
         self._since = self.clock.monotonic()
+        if isinstance(error, StateConnectionError):
+            return True
         log.warning(
             "the state store fails: dispatches that need it end with an error until it works again",
             extra={"acteon.error": str(error)},
         )
+        return True
 
     def worked(self, *, wrote: bool) -> None:
         """Note that it worked; tell, if it did not.
@@ -47,7 +56,13 @@ class Outage:
         Args:
             wrote: Whether something was written. A store that answers may refuse to write still.
         """
-        if self.failing is None or not (wrote or isinstance(self.failing, StateConnectionError)):
+        failing = self.failing
+        if failing is None:
+            return
+        if isinstance(failing, StateConnectionError):
+            self.failing = None
+            return
+        if not wrote:
             return
         self.failing = None
         seconds = self.clock.monotonic() - self._since

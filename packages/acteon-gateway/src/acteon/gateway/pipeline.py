@@ -293,4 +293,7 @@ def _cancelled(progress: Progress | None) -> Failed:
 
 def _told(error: GatewayError, outage: Outage) -> bool:
     """Return whether `error` is a part of an outage, which was told."""
-    return isinstance(error, StateFailedError | LockError) and outage.failing is not None
+    if outage.failing is None or not isinstance(error, StateFailedError | LockError):
+        return False
+    # That others hold the lock for long is no failure of the store.
+    return error.reason.retryable and not isinstance(error.reason, StateTimeoutError)

@@ -251,9 +251,9 @@ class Rulebook:
             await self.clock.sleep(self.settings.poll)
             try:
                 await self._follow()
-            except StateError as error:
-                self.outage.failed(error)
-            except (RuleParseError, ConfigError) as error:
+            except (StateError, RuleParseError, ConfigError) as error:
+                if isinstance(error, StateError) and self.outage.failed(error):
+                    continue
                 text = str(error)
                 if told != text:
                     log.warning(

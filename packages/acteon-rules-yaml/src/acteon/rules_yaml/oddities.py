@@ -23,14 +23,16 @@ _OPERATORS: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "==": "eq",
 _FIELD: Final = re.compile(
     r"\$\{[\w.]+\}|action\.(?:(?:payload|metadata)(?:\.\w+)+|namespace|tenant|provider|action_type)"
 )
+_MEMBERS: Final = "id|namespace|tenant|provider|action_type|payload|metadata|dedup_key|created_at"
 _PAYLOAD: Final = re.compile(r"(?:action\.)?payload\.\w")
 _ROOTS: Final = "action|payload|metadata|env|environment|time"
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ATTEMPT: Final = re.compile(
     rf"""
-    \$\{{\s*([\w.]+)\s*\}}                       # ${{a.b}}
-    | (?<!\{{)\{{\s*([\w.]+)\s*\}}(?!\}})         # {{a.b}}
-    | (?<![\w.-])\$?((?:{_ROOTS})(?:\.\w+)+)    # a.b
+    \$\{{\s*([\w.]+)\s*\}}                                     # ${{a.b}}
+    | (?<!\{{)\{{\s*((?:{_ROOTS})(?:\.\w+)+)\s*\}}(?!\}})        # {{a.b}}
+    | (?<![\w.-])\$((?:{_ROOTS})(?:\.\w+)+)                     # $a.b
+    | (?<![\w.-])(action\.(?:{_MEMBERS})\b(?:\.\w+)*)           # a.b
     """,
     re.VERBOSE,
 )

@@ -12,7 +12,7 @@ from acteon.rules_yaml.report import Place
 MAX_STEPS: Final = 128
 """How far a path may lead."""
 MAX_PLACEHOLDERS: Final = 100
-_NO_NAME: Final = re.compile(r"""[\s|+*/%(){}<>=!?&,;:"'`$]""")
+_WORKED_OUT: Final = re.compile(r"[|(){}\"]|==|\s[-+*/%<>=!?&]+\s|^\s|\s$|\s(?:or|and|if|else)\s")
 _INDEXED: Final = re.compile(r"([^\[\]]+)((?:\[-?[0-9]{1,9}\])+)")
 _INDEX: Final = re.compile(r"\[(-?[0-9]+)\]")
 
@@ -113,7 +113,7 @@ def _check_names(expression: Expression) -> None:
             return
         case _:
             return
-    if _NO_NAME.search(name):
+    if _WORKED_OUT.search(name):
         raise TemplateError(
             f"a placeholder holds the path of one field, like {{{{ action.payload.to }}}}, and "
             f"nothing is worked out in it: '{name[:100]}'"

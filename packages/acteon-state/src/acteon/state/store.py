@@ -146,6 +146,9 @@ class StatePlugin(ABC):
     def open(cls, config: Any) -> AbstractAsyncContextManager[StateBackend]:
         """Return what opens the backend for `config`, an instance of `Config`, and closes it.
 
+        A backend whose server may be away says so in its log, in one line, and in another one
+        when it is back: the gateway says nothing of a `StateConnectionError`.
+
         Raises:
             ConfigError: On entering: the configuration cannot be used.
             StateError: On entering: the store cannot be reached.

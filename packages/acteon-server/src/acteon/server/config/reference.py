@@ -67,6 +67,17 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "name": '"billing"',
     "idempotent": "true",
     "url": '"https://billing.example/hooks/acteon"',
+    "state.dynamodb.url": '"http://localhost:8000"',
+    "state.postgres.url": '"postgres://acteon:acteon@localhost:5432/acteon"',
+    "create_table": "true",
+    "database": '"acteon"',
+    "password": '"a-long-random-text"',
+    "sentinel_password": '"another-long-random-text"',
+    "sentinel_username": '"acteon"',
+    "tls_ca_file": '"/etc/acteon/ca.pem"',
+    "tls_cert_file": '"/etc/acteon/gateway.pem"',
+    "tls_key_file": '"/etc/acteon/gateway.key"',
+    "username": '"acteon"',
     "environment": '{ stage = "production" }',
     "headers": '{ X-Source = "acteon" }',
     "secret": '"a-long-random-text"',
@@ -89,6 +100,7 @@ class Key:
         required: Whether it must be given.
         limits: From where to where it goes, or an empty text.
         text: What it is for.
+        example: A value as TOML, if there is no default to show.
     """
 
     name: str
@@ -97,18 +109,23 @@ class Key:
     required: bool
     limits: str
     text: str
+    example: str | None
 
     @property
     def line(self) -> str:
         """A line of TOML: with the default, or behind a `#` and with an example."""
         if self.default is not None and self.default != "[]" and self.default != "{}":
             return f"{self.name} = {self.default}"
-        line = f"{self.name} = {_EXAMPLES[self.name]}"
+        line = f"{self.name} = {self.example}"
         return line if self.required else f"# {line}"
 
 
-def keys_described(cls: type[Any]) -> list[Key]:
+def keys_described(cls: type[Any], place: str = "") -> list[Key]:
     """Return the keys of the configuration class `cls`, in its order, but no tables.
+
+    Args:
+        cls: The class.
+        place: Whose class it is, where examples depend on it: `state.postgres`.
 
     Raises:
         LookupError: The docstring of `cls` says nothing about one of them.
@@ -129,6 +146,7 @@ def keys_described(cls: type[Any]) -> list[Key]:
                 required=attribute.default is attrs.NOTHING,
                 limits=_limits(attribute.validator),
                 text=texts[attribute.name],
+                example=_EXAMPLES.get(f"{place}.{name}", _EXAMPLES.get(name)),
             )
         )
     return found
@@ -157,11 +175,11 @@ def _sections() -> Iterator[str]:
         keys_of_all = ", ".join(f"`{key}`" for key in common)
         yield f"Every backend takes {keys_of_all}, used or not, so that it can be exchanged.\n"
         for backend, plugin in _official(group, base):
-            own = keys_described(plugin.Config)
+            own = keys_described(plugin.Config, f"{name}.{backend}")
             yield f'### `[{name}]` with `backend = "{backend}"`\n'
             if own:
                 yield from _table(own, (name,))
-                yield _block(f"[{name}]", own)
+                yield _block(f'[{name}]\nbackend = "{backend}"', own)
             else:
                 yield "It has no keys of its own.\n"
 

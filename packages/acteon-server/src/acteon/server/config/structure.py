@@ -32,7 +32,19 @@ _GIVES_AWAY: Final = 4
 """A word of a secret that is this long gives something away."""
 _PIECE: Final = 8
 """So does so much of a longer word: texts may show the beginning of a value, or its end."""
-_SCHEMES: Final = frozenset({"http", "https", "postgres", "postgresql", "redis", "rediss", "text"})
+_SCHEMES: Final = frozenset(
+    {
+        "clickhouse",
+        "clickhouses",
+        "http",
+        "https",
+        "postgres",
+        "postgresql",
+        "redis",
+        "rediss",
+        "text",
+    }
+)
 """Words that secrets and texts about them have in common."""
 
 

@@ -1,0 +1,411 @@
+"""Gateways in several processes over one store: each thing happens once, whoever is killed."""
+
+import asyncio
+import json
+import os
+import random
+import sys
+import sysconfig
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import aiohttp
+import pytest
+from attrs import define, field, frozen
+
+from acteon.provider.testing import Receiver
+from servers import clickhouse, dynamodb, postgres, redis
+
+pytestmark = pytest.mark.server
+
+WORKER = Path(__file__).with_name("fleet_worker.py")
+SERVER = Path(sysconfig.get_path("scripts"), "acteon-server")
+PROCESSES = 4
+LEASE = 2
+"""Seconds; what a server that was killed held is free again then."""
+
+ONCE = """
+rules:
+  - name: once
+    condition: {all: []}
+    action: {type: deduplicate, ttl_seconds: 600}
+"""
+TEN = """
+rules:
+  - name: ten
+    condition: {all: []}
+    action: {type: throttle, max_count: 10, window_seconds: 600}
+"""
+
+
+class Fleet:
+    """Processes that do what they are told at the same time."""
+
+    def __init__(self, processes: Sequence[Process], deliveries: Path) -> None:
+        self._processes = processes
+        self._deliveries = deliveries
+
+    async def race(self, number: int, count: int, key: str) -> Counter[str]:
+        """Let each process dispatch `count` actions with one key; return how they ended."""
+        line = json.dumps({"round": number, "count": count, "key": key}).encode() + b"\n"
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(line)
+        ended: Counter[str] = Counter()
+        for process in self._processes:
+            ended.update(json.loads(await told(process)))
+        return ended
+
+    def delivered(self) -> Counter[str]:
+        """Return how often each key was delivered."""
+        return Counter(self._deliveries.read_text().split())
+
+
+async def told(process: Process) -> str:
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), 50)
+    assert line, "a process of the fleet has ended"
+    return line.decode().strip()
+
+
+StartFleet = Callable[[str], AbstractAsyncContextManager[Fleet]]
+
+
+@frozen
+class Scale:
+    """How much a store can take in the time that tests have.
+
+    Attributes:
+        rounds: How often many meet on one key.
+        all_rounds: How often where there is time.
+        at_once: How many dispatches of each process do.
+        killed: How many actions are dispatched while servers are killed; 0: that is not done.
+        all_killed: How many where there is time.
+    """
+
+    rounds: int
+    all_rounds: int
+    at_once: int
+    killed: int
+    all_killed: int
+
+
+@contextmanager
+def on_redis(folder: Path) -> Generator[dict[str, Any]]:
+    with redis.running() as server:
+        yield {"backend": "redis", "url": server.url}
+
+
+@contextmanager
+def on_postgres(folder: Path) -> Generator[dict[str, Any]]:
+    with postgres.running() as server:
+        yield {"backend": "postgres", "url": server.url, "prefix": "acteon"}
+
+
+@contextmanager
+def on_dynamodb(folder: Path) -> Generator[dict[str, Any]]:
+    with dynamodb.running() as server:
+        yield {"backend": "dynamodb", "url": server.url}
+
+
+@contextmanager
+def on_clickhouse(folder: Path) -> Generator[dict[str, Any]]:
+    with clickhouse.running() as server:
+        yield {"backend": "clickhouse", "url": server.url, "allow_weak_locks": True}
+
+
+@contextmanager
+def on_sqlite(folder: Path) -> Generator[dict[str, Any]]:
+    yield {"backend": "sqlite", "path": str(folder / "state.db")}
+
+
+Store = Callable[[Path], AbstractContextManager[dict[str, Any]]]
+
+STORES: dict[str, tuple[Store, Scale]] = {
+    "redis": (on_redis, Scale(50, 1_000, 64, killed=500, all_killed=5_000)),
+    "postgres": (on_postgres, Scale(50, 1_000, 64, killed=500, all_killed=5_000)),
+    "dynamodb": (on_dynamodb, Scale(2, 20, 64, killed=100, all_killed=500)),
+    "clickhouse": (on_clickhouse, Scale(2, 5, 8, killed=0, all_killed=0)),
+    "sqlite": (on_sqlite, Scale(2, 10, 32, killed=200, all_killed=1_000)),
+}
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[dict[str, Any], Scale]]:
+    """Give what `[state]` says of a real store, and its scale."""
+    opened, scale = STORES[request.param]
+    with opened(tmp_path_factory.mktemp(request.param)) as settings:
+        yield settings, scale
+
+
+@pytest.fixture
+def state(store: tuple[dict[str, Any], Scale]) -> dict[str, Any]:
+    return store[0]
+
+
+@pytest.fixture
+def scale(store: tuple[dict[str, Any], Scale]) -> Scale:
+    return store[1]
+
+
+@pytest.fixture
+def start(state: dict[str, Any], tmp_path: Path) -> StartFleet:
+    """Give what starts processes that share the store of the test, with the rules given."""
+
+    @asynccontextmanager
+    async def start_fleet(rules: str) -> AsyncGenerator[Fleet]:
+        deliveries = tmp_path / "deliveries"
+        deliveries.touch()
+        settings = dict(state)
+        argument = json.dumps(
+            {
+                "backend": settings.pop("backend"),
+                "settings": settings,
+                "rules": rules,
+                "deliveries": str(deliveries),
+            }
+        )
+        async with AsyncExitStack() as stack:
+            processes: list[Process] = []
+            for _ in range(PROCESSES):
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, str(WORKER), argument, stdin=PIPE, stdout=PIPE
+                )
+                stack.push_async_callback(ended, process)
+                processes.append(process)
+            for process in processes:
+                assert await told(process) == "ready"
+            yield Fleet(processes, deliveries)
+
+    return start_fleet
+
+
+async def ended(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
+
+
+def chosen(few: int, all_of_them: int) -> int:
+    """Return `few`, unless `ACTEON_TEST_FULL` is set."""
+    return all_of_them if os.environ.get("ACTEON_TEST_FULL") else few
+
+
+async def test_of_many_with_one_key_one_is_delivered(start: StartFleet, scale: Scale) -> None:
+    async with start(ONCE) as fleet:
+        number = chosen(scale.rounds, scale.all_rounds)
+        for each in range(number):
+            found = await fleet.race(each, scale.at_once, f"key-{each}")
+            whole = PROCESSES * scale.at_once
+            assert found == {"executed": 1, "deduplicated": whole - 1}, f"round {each}"
+        assert fleet.delivered() == {f"key-{each}": 1 for each in range(number)}
+
+
+async def test_a_throttle_lets_through_as_many_as_it_says(start: StartFleet, scale: Scale) -> None:
+    async with start(TEN) as fleet:
+        found = await fleet.race(0, scale.at_once, "ten")
+        assert found == {"executed": 10, "throttled": PROCESSES * scale.at_once - 10}
+        assert fleet.delivered() == {"ten": 10}
+
+
+CONFIG = """
+[server]
+port = 0
+
+[executor]
+lock_lease_seconds = {lease}
+
+[rules]
+directory = "{rules}"
+
+[state]
+{state}
+
+[[providers]]
+name = "hook"
+type = "webhook"
+url = "{url}"
+allow_networks = ["127.0.0.0/8"]
+"""
+
+
+@define(eq=False)
+class Servers:
+    """Three servers that are killed, each in its turn, and started again.
+
+    Attributes:
+        config: The configuration of all.
+        kills: How many were killed.
+    """
+
+    config: Path
+    kills: int = 0
+    _running: dict[int, tuple[Process, str]] = field(factory=dict[int, tuple[Process, str]])
+    _news: asyncio.Condition = field(factory=asyncio.Condition)
+
+    async def start(self, number: int) -> None:
+        """Start one, and return when it listens."""
+        process = await asyncio.create_subprocess_exec(
+            SERVER, "-c", str(self.config), stdout=DEVNULL, stderr=PIPE
+        )
+        assert process.stderr is not None
+        async for line in process.stderr:
+            _, found, url = line.decode().partition("listening url=")
+            if found:
+                break
+        else:
+            raise AssertionError("a server has ended")
+        async with self._news:
+            self._running[number] = process, url.split()[0]
+            self._news.notify_all()
+
+    async def kill_one(self) -> None:
+        """Kill one that is running, and start another one in its place."""
+        number = random.choice(sorted(self._running))
+        process, _ = self._running.pop(number)
+        process.kill()
+        self.kills += 1
+        await process.communicate()
+        await self.start(number)
+
+    async def one(self) -> str:
+        """Return the address of one that is running, as soon as there is one."""
+        async with self._news:
+            await self._news.wait_for(lambda: bool(self._running))
+        return random.choice([url for _, url in self._running.values()])
+
+    async def end(self) -> None:
+        for process, _ in self._running.values():
+            await ended(process)
+
+
+@define(eq=False)
+class Client:
+    """Sends actions until each has got an answer that is its last.
+
+    Attributes:
+        outcomes: How many ended how.
+        told_too_early: The keys that were called duplicates before anything was delivered.
+        longest: The most seconds from a broken connection to the answer.
+    """
+
+    servers: Servers
+    receiver: Receiver
+    session: aiohttp.ClientSession
+    outcomes: Counter[str] = field(factory=Counter[str])
+    told_too_early: list[str] = field(factory=list[str])
+    longest: float = 0.0
+
+    async def send(self, key: str) -> None:
+        """Dispatch the action `key` until it is known what became of it."""
+        action = {
+            "id": key,
+            "namespace": "fleet",
+            "tenant": "t",
+            "provider": "hook",
+            "action_type": "race",
+            "payload": {"key": key},
+            "dedup_key": key,
+        }
+        broke: float | None = None
+        while True:
+            try:
+                url = await self.servers.one()
+                async with self.session.post(f"{url}/v1/dispatch", json=action) as answer:
+                    outcome: Any = await answer.json()
+            except (aiohttp.ClientError, OSError):
+                broke = monotonic()
+                continue
+            if "error" in outcome:
+                assert outcome["retryable"], outcome
+                continue
+            break
+        if broke is not None:
+            self.longest = max(self.longest, monotonic() - broke)
+        (name,) = [outcome] if isinstance(outcome, str) else outcome
+        self.outcomes[name] += 1
+        if name == "Deduplicated" and not self.delivered(key):
+            self.told_too_early.append(key)
+
+    def delivered(self, key: str) -> bool:
+        return any(each.json["payload"]["key"] == key for each in self.receiver.requests)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "store", [name for name, (_, scale) in STORES.items() if scale.killed], indirect=True
+)
+async def test_nothing_is_lost_when_servers_are_killed(
+    state: dict[str, Any], scale: Scale, tmp_path: Path
+) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "rules.yaml").write_text(ONCE)
+    config = tmp_path / "acteon.toml"
+    async with Receiver() as receiver, aiohttp.ClientSession() as session:
+        config.write_text(
+            CONFIG.format(
+                lease=LEASE,
+                rules=tmp_path / "rules",
+                state="\n".join(f"{key} = {json.dumps(value)}" for key, value in state.items()),
+                url=receiver.url,
+            )
+        )
+        servers = Servers(config)
+        client = Client(servers, receiver, session)
+        keys = [f"kill-{each}" for each in range(chosen(scale.killed, scale.all_killed))]
+        try:
+            await asyncio.gather(*(servers.start(number) for number in range(3)))
+            await send_all(client, keys, kill_every=len(keys) // 10)
+        finally:
+            await servers.end()
+        counts = Counter(each.json["payload"]["key"] for each in receiver.requests)
+    twice = sum(count - 1 for count in counts.values())
+    sys.stdout.write(
+        f"{len(keys)} actions, {servers.kills} servers killed: {dict(client.outcomes)}, "
+        f"{twice} delivered again, {client.longest:.1f} s at most to take over\n"
+    )
+    assert servers.kills >= 3
+    assert set(counts) == set(keys), "each was delivered"
+    assert client.outcomes.keys() <= {"Executed", "Deduplicated"}
+    assert client.told_too_early == []
+    # What was under way in a server that was killed may be delivered again, and nothing else.
+    assert twice <= servers.kills * AT_ONCE
+    assert client.longest <= LEASE + 1
+
+
+AT_ONCE = 64
+
+
+async def send_all(client: Client, keys: Sequence[str], *, kill_every: int) -> None:
+    """Send `keys`, 64 at a time, and kill a server whenever so many have been answered."""
+    waiting = list(keys)
+
+    async def work() -> None:
+        while waiting:
+            await client.send(waiting.pop())
+
+    async def kill() -> None:
+        for count in range(kill_every, len(keys), kill_every):
+            await reached(count)
+            await client.servers.kill_one()
+
+    async def reached(count: int) -> None:
+        await client.receiver.wait_for(count)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(work())
+        group.create_task(kill())

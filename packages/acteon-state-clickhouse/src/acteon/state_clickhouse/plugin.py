@@ -1,0 +1,63 @@
+"""The backend `clickhouse`."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from acteon.core import ConfigError
+from acteon.state import StateBackend, StatePlugin
+from acteon.state_clickhouse.calls import Calls
+from acteon.state_clickhouse.config import ClickHouseStateConfig
+from acteon.state_clickhouse.dispatch import ClickHouseDispatch
+from acteon.state_clickhouse.layout import Layout
+from acteon.state_clickhouse.locks import ClickHouseLocks
+from acteon.state_clickhouse.session import Session
+from acteon.state_clickhouse.store import ClickHouseStateStore
+from acteon.state_clickhouse.sweeper import keep_time, sweep_now_and_then
+
+log = logging.getLogger(__name__)
+
+WEAK = (
+    "clickhouse has no conditional writes, so its locks hold only while one server answers in "
+    "time: use redis, postgres or dynamodb, or set allow_weak_locks = true in [state] for demos"
+)
+
+
+class ClickHouseStatePlugin(StatePlugin):
+    """Opens the backend, making its tables when they are missing, if weak locks are allowed."""
+
+    Config = ClickHouseStateConfig
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, config: ClickHouseStateConfig) -> AsyncGenerator[StateBackend]:
+        if not config.allow_weak_locks:
+            raise ConfigError(WEAK)
+        for path in config.tls_files:
+            if path is not None and not path.is_file():
+                raise ConfigError(f"clickhouse: a 'tls_…' key names {path}, which is no file")
+        address = config.address
+        if address.was_http:
+            log.info(
+                "the URL of ClickHouse names HTTP; its native protocol is used",
+                extra={"acteon.host": address.host, "acteon.port": address.port},
+            )
+        async with Calls(config) as calls:
+            layout = Layout(config.prefix, await calls.version())
+            async with Session(calls, layout) as session:
+                tasks = [
+                    session.start(sweep_now_and_then(session, config.sweep_interval)),
+                    session.start(keep_time(session)),
+                ]
+                try:
+                    yield clickhouse_backend(session)
+                finally:
+                    for task in tasks:
+                        task.cancel()
+
+
+def clickhouse_backend(session: Session) -> StateBackend:
+    """Return the backend on the tables of `session`, which stays open meanwhile."""
+    return StateBackend(
+        ClickHouseStateStore(session), ClickHouseLocks(session), ClickHouseDispatch(session)
+    )
