@@ -135,13 +135,13 @@ for each in BACKENDS:
 
 @nox.session
 def fleet(session: nox.Session) -> None:
-    """Let gateways of several processes race, and be killed, on every backend."""
+    """Test gateways on real stores: processes that race, are killed, or lose their store."""
     backends = [f"packages/{package}" for package in BACKENDS]
     session.install("-e", "packages/acteon-server", *(f"-e{path}" for path in backends), PLUGIN)
     session.install("--group", "test", "--group", "packages/acteon-server/pyproject.toml:dev")
     fetch(session, "redis", "postgres", "dynamodb", "clickhouse")
-    tests = "packages/acteon-server/tests/test_fleet.py"
-    session.run("pytest", "-q", "-s", "-m", "server", tests, *options(session), env=full(session))
+    folder = "packages/acteon-server"
+    session.run("pytest", "-q", "-s", "-m", "server", folder, *options(session), env=full(session))
 
 
 @nox.session(name="server-tests")
