@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from acteon.core import ConfigError
+from acteon.core import STATE, ConfigError, plugin_names
 from acteon.server.config import load_config, parse_config, read_document
 
 SYNTAX = [
@@ -281,7 +281,7 @@ BACKENDS = [
     (
         '[state]\nbackend = "nope"',
         "configuration error: unsupported state backend: nope (is the feature enabled?): "
-        "there is no acteon.state plugin 'nope'; installed: memory",
+        f"there is no acteon.state plugin 'nope'; installed: {', '.join(plugin_names(STATE))}",
     ),
     (
         '[state]\nbackend = "redsi"',

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from acteon.core import ConfigError
+from acteon.core import STATE, ConfigError, plugin_names
 from acteon.server.config import Config, parse_config
 from acteon.server.config.environment import RESERVED
 
@@ -147,7 +147,7 @@ def test_keys_of_plugins_have_variables_too() -> None:
             "STATE_BACKEND",
             "nope",
             "configuration error: unsupported state backend: nope (is the feature enabled?): "
-            "there is no acteon.state plugin 'nope'; installed: memory",
+            f"there is no acteon.state plugin 'nope'; installed: {', '.join(plugin_names(STATE))}",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acteon.core import ConfigError
+from acteon.core import STATE, ConfigError, plugin_names
 from acteon.server.config import Config, Secrets, parse_config
 
 SECRET = "s3cr3t-Hunter2"
@@ -194,7 +194,7 @@ def test_a_name_that_comes_from_a_reference_is_not_told() -> None:
         parse_config('[state]\nbackend = "${WHICH}"', environ={"WHICH": SECRET})
     assert str(caught.value) == (
         "configuration error: unsupported state backend: [hidden] (is the feature enabled?): "
-        "there is no acteon.state plugin [hidden]; installed: acme, memory"
+        f"there is no acteon.state plugin [hidden]; installed: {', '.join(plugin_names(STATE))}"
     )
 
 

@@ -71,7 +71,7 @@ class Gateway:
 
     async def dispatch(self) -> tuple[int, Any]:
         """Return the answer to one action: the status and what it says."""
-        action = {
+        action: dict[str, Any] = {
             "namespace": "shop",
             "tenant": "acme",
             "provider": "log",
