@@ -30,6 +30,11 @@ class Cluster:
         return f"redis+cluster://{_hosts(self.nodes)}"
 
     @property
+    def tls_url(self) -> str:
+        """Names all nodes' ports for TLS, if they were given certificates."""
+        return f"rediss+cluster://{_tls_hosts(self.nodes)}"
+
+    @property
     def urls(self) -> tuple[str, ...]:
         """The URL of each node."""
         return tuple(node.url for node in self.nodes)
@@ -53,6 +58,11 @@ class Sentinel:
         return f"redis+sentinel://{_hosts(self.sentinels)}/{SERVICE}"
 
     @property
+    def tls_url(self) -> str:
+        """Names all Sentinels' ports for TLS, if they were given certificates."""
+        return f"rediss+sentinel://{_tls_hosts(self.sentinels)}/{SERVICE}"
+
+    @property
     def urls(self) -> tuple[str, ...]:
         """The URL of each Sentinel."""
         return tuple(sentinel.url for sentinel in self.sentinels)
@@ -63,31 +73,38 @@ class Sentinel:
         watching = [each for each in self.sentinels if each.pid]
         named = [ask(each.port, "SENTINEL", "MASTER", SERVICE).split() for each in watching]
         for node in self.nodes:
-            votes = sum(str(node.port) in words for words in named)
+            votes = sum(str(_replicated_port(node)) in words for words in named)
             if 2 * votes > len(self.sentinels) and node.pid and "role:master" in _role(node):
                 return node
         return None
 
 
 @contextmanager
-def running(*, config: Sequence[str] = (), port: int = 0) -> Generator[Server]:
+def running(
+    *, config: Sequence[str] = (), port: int = 0, tls: Sequence[str] = ()
+) -> Generator[Server]:
     """Run one Redis that writes all changes to its folder.
 
     Args:
         config: Further lines of redis.conf, which go before ours.
         port: Where it listens; 0 stands for a free one.
+        tls: The lines with its certificates; with them it also has a port for TLS, its second URL.
     """
 
     def prepare(folder: Path, ports: Sequence[int]) -> Program:
-        return _redis(folder, ports[0], config)
+        return _redis(folder, ports, config, tls)
 
-    with process.running("redis", prepare, ports=[port]) as server:
+    with process.running("redis", prepare, ports=[port, *_tls_port(tls)]) as server:
         yield server
 
 
 @contextmanager
 def cluster(
-    *, primaries: int = 3, replicas: int = 0, config: Sequence[str] = ()
+    *,
+    primaries: int = 3,
+    replicas: int = 0,
+    config: Sequence[str] = (),
+    tls: Sequence[str] = (),
 ) -> Generator[Cluster]:
     """Run a Redis Cluster.
 
@@ -95,16 +112,22 @@ def cluster(
         primaries: How many nodes share the slots, 3 or more.
         replicas: How many nodes follow each of them.
         config: Further lines of every node's redis.conf.
+        tls: The lines with their certificates; with them they talk to each other over TLS, and
+            each also has a port for it.
     """
+    # Without this they would tell clients over TLS of the ports that are not for it.
+    tls = [*tls, "tls-cluster yes"] if tls else tls
 
     def prepare(folder: Path, ports: Sequence[int]) -> Program:
-        port, bus = ports
+        bus, *others = ports
         lines = ["cluster-enabled yes", f"cluster-port {bus}", "cluster-node-timeout 1000", *config]
-        return _redis(folder, port, lines)
+        return _redis(folder, others, lines, tls)
 
     with ExitStack() as stack:
         nodes = [
-            stack.enter_context(process.running("redis-cluster", prepare, ports=[0, 0]))
+            stack.enter_context(
+                process.running("redis-cluster", prepare, ports=[0, 0, *_tls_port(tls)])
+            )
             for _ in range(primaries * (1 + replicas))
         ]
         create = ["--cluster", "create", *(f"{node.host}:{node.port}" for node in nodes)]
@@ -115,31 +138,39 @@ def cluster(
 
 
 @contextmanager
-def sentinel(*, replicas: int = 2, config: Sequence[str] = ()) -> Generator[Sentinel]:
+def sentinel(
+    *, replicas: int = 2, config: Sequence[str] = (), tls: Sequence[str] = ()
+) -> Generator[Sentinel]:
     """Run a primary with `replicas`, and three Sentinels that replace it when it fails.
 
     Args:
         replicas: How many servers follow the primary, 1 or more.
         config: Further lines of every server's redis.conf.
+        tls: The lines with their certificates; with them they talk to each other over TLS, and
+            each also has a port for it.
     """
     config = ["repl-diskless-sync-delay 0", *config]
+    tls = [*tls, "tls-replication yes"] if tls else tls
     with ExitStack() as stack:
-        first = stack.enter_context(running(config=config))
-        follow = [*config, f"replicaof {first.host} {first.port}"]
-        others = [stack.enter_context(running(config=follow)) for _ in range(replicas)]
+        first = stack.enter_context(running(config=config, tls=tls))
+        follow = [*config, f"replicaof {first.host} {_replicated_port(first)}"]
+        others = [stack.enter_context(running(config=follow, tls=tls)) for _ in range(replicas)]
 
         def prepare(folder: Path, ports: Sequence[int]) -> Program:
             lines = [
-                f"sentinel monitor {SERVICE} {first.host} {first.port} 2",
+                f"sentinel monitor {SERVICE} {first.host} {_replicated_port(first)} 2",
                 f"sentinel down-after-milliseconds {SERVICE} 500",
                 f"sentinel failover-timeout {SERVICE} 2000",
             ]
-            return _redis(folder, ports[0], lines, "--sentinel")
+            return _redis(folder, ports, lines, tls, "--sentinel")
 
         found = Sentinel(
             nodes=(first, *others),
             sentinels=tuple(
-                stack.enter_context(process.running("redis-sentinel", prepare)) for _ in range(3)
+                stack.enter_context(
+                    process.running("redis-sentinel", prepare, ports=[0, *_tls_port(tls)])
+                )
+                for _ in range(3)
             ),
         )
         wait_until("the Sentinels know each other", lambda: _know_each_other(found), FAILOVER)
@@ -161,7 +192,10 @@ def ask(port: int, *words: str) -> str:
     return answer.removesuffix(b"$8\r\nthat-end\r\n").decode(errors="replace")
 
 
-def _redis(folder: Path, port: int, config: Sequence[str], *options: str) -> Program:
+def _redis(
+    folder: Path, ports: Sequence[int], config: Sequence[str], tls: Sequence[str], *options: str
+) -> Program:
+    port, *further = ports
     lines = [
         "bind 127.0.0.1",
         f"port {port}",
@@ -169,6 +203,8 @@ def _redis(folder: Path, port: int, config: Sequence[str], *options: str) -> Pro
         "daemonize no",
         'save ""',
         "appendonly yes",
+        *(f"tls-port {port}" for port in further),
+        *tls,
         *config,
     ]
     if options:  # a Sentinel takes no options of a database
@@ -179,13 +215,29 @@ def _redis(folder: Path, port: int, config: Sequence[str], *options: str) -> Pro
         name="Redis",
         command=(program("redis-server", "redis-server"), str(file), *options),
         port=port,
-        urls=(f"redis://127.0.0.1:{port}",),
+        urls=(
+            f"redis://127.0.0.1:{port}",
+            *(f"rediss://127.0.0.1:{port}" for port in further),
+        ),
         answers=lambda: ask(port, "PING").startswith(("+PONG", "-NOAUTH")),
     )
 
 
 def _hosts(servers: Sequence[Server]) -> str:
     return ",".join(f"{server.host}:{server.port}" for server in servers)
+
+
+def _tls_hosts(servers: Sequence[Server]) -> str:
+    return ",".join(server.urls[1].removeprefix("rediss://") for server in servers)
+
+
+def _tls_port(tls: Sequence[str]) -> Sequence[int]:
+    return [0] if tls else []
+
+
+def _replicated_port(server: Server) -> int:
+    """Return where replicas and Sentinels reach `server`."""
+    return int(server.urls[-1].rpartition(":")[2])
 
 
 def _role(server: Server) -> str:

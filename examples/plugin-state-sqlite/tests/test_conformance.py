@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from acteon_state_sqlite import SqliteConfig, SqliteStatePlugin
-from hypothesis import settings
 
 from acteon.state import StateBackend, StateError, StateKey
 from acteon.state.testing import (
@@ -19,9 +18,6 @@ from acteon.state.testing import (
     StateStoreConformance,
     WindowConformance,
 )
-
-settings.register_profile("waits", max_examples=20, deadline=None)
-settings.load_profile("waits")  # Time passes by waiting.
 
 
 class OnSqlite(BackendFixtures):
@@ -48,7 +44,8 @@ class TestLocks(OnSqlite, LocksConformance): ...
 class TestDispatch(OnSqlite, DispatchStateConformance): ...
 
 
-class TestDispatchModel(OnSqlite, DispatchStateModel): ...
+class TestDispatchModel(OnSqlite, DispatchStateModel):
+    runs = 20  # Time passes by waiting.
 
 
 KEY = StateKey("shop", "acme", "dedup", "order-17")

@@ -1,14 +1,11 @@
 """ClickHouse does what all backends do."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from acteon.state import DispatchState, StateBackend
+from acteon.state import StateBackend
 from acteon.state.testing import (
     BackendFixtures,
     DispatchStateConformance,
@@ -18,7 +15,6 @@ from acteon.state.testing import (
     StateStoreConformance,
     WindowConformance,
 )
-from acteon.state.testing.model import STEPS, Step
 
 pytestmark = pytest.mark.server
 
@@ -41,9 +37,6 @@ class OnClickHouse(BackendFixtures):
         return wait
 
 
-run_of_model = DispatchStateModel.test_any_run_goes_as_the_model_says.hypothesis.inner_test  # type: ignore[attr-defined]
-
-
 class TestStore(OnClickHouse, StateStoreConformance):
     pass
 
@@ -61,23 +54,4 @@ class TestDispatch(OnClickHouse, DispatchStateConformance):
 
 
 class TestModel(OnClickHouse, DispatchStateModel):
-    """The model with few runs: here time passes by waiting."""
-
-    @given(steps=st.lists(STEPS, max_size=30))
-    @settings(
-        max_examples=6,
-        deadline=None,
-        suppress_health_check=[
-            HealthCheck.function_scoped_fixture,
-            HealthCheck.differing_executors,
-            HealthCheck.too_slow,
-        ],
-    )
-    async def test_any_run_goes_as_the_model_says(
-        self,
-        dispatch: DispatchState,
-        pass_time: PassTime,
-        moment: timedelta,
-        steps: Sequence[Step],
-    ) -> None:
-        await run_of_model(self, dispatch, pass_time, moment, steps)
+    runs = 6

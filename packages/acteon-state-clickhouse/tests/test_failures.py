@@ -51,8 +51,8 @@ BOUND = 3.0
 """Seconds until an error at the most: for connecting and for an answer, and some to spare."""
 CROWD_BOUND = 9.0
 """The same where many want one entry, and wait for each other before."""
-AWAY = ("WARNING", "ClickHouse is away")
-BACK = ("INFO", "ClickHouse is back")
+AWAY = ("WARNING", "the state store is lost")
+BACK = ("INFO", "the state store is back")
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(record.levelname, record.message) for record in caplog.records]
 
 
-AWAY_AND_BACK = [("WARNING", "DynamoDB is away"), ("INFO", "DynamoDB is back")]
+AWAY_AND_BACK = [("WARNING", "the state store is lost"), ("INFO", "the state store is back")]
 
 
 async def test_a_stopped_server_fails_calls_at_once_and_is_used_again_when_it_is_back(

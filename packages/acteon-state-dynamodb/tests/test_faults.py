@@ -208,6 +208,6 @@ async def test_a_failing_dynamodb_is_told_once_and_its_return_too(
     for _ in range(3):
         await backend.store.set(key, "mine", ttl=HOUR)
     assert [(one.levelname, one.message) for one in caplog.records] == [
-        ("WARNING", "DynamoDB is away"),
-        ("INFO", "DynamoDB is back"),
+        ("WARNING", "the state store is lost"),
+        ("INFO", "the state store is back"),
     ]

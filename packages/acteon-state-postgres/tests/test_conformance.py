@@ -1,23 +1,18 @@
 """PostgreSQL does what all backends do: directly, and behind a transaction pooler."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from acteon.state import DispatchState, StateBackend
+from acteon.state import StateBackend
 from acteon.state.testing import (
     BackendFixtures,
     DispatchStateConformance,
     DispatchStateModel,
     LocksConformance,
-    PassTime,
     StateStoreConformance,
     WindowConformance,
 )
-from acteon.state.testing.model import STEPS, Step
 from acteon.state_postgres import PostgresStateConfig, PostgresStatePlugin
 from servers.process import Server
 
@@ -41,32 +36,6 @@ class OnPooler(OnPostgres):
         return pooler.url
 
 
-run_of_model = DispatchStateModel.test_any_run_goes_as_the_model_says.hypothesis.inner_test  # type: ignore[attr-defined]
-
-
-class FewRuns(DispatchStateModel):
-    """The model with fewer runs than usual: here time passes by waiting."""
-
-    @given(steps=st.lists(STEPS, max_size=30))
-    @settings(
-        max_examples=12,
-        deadline=None,
-        suppress_health_check=[
-            HealthCheck.function_scoped_fixture,
-            HealthCheck.differing_executors,
-            HealthCheck.too_slow,
-        ],
-    )
-    async def test_any_run_goes_as_the_model_says(
-        self,
-        dispatch: DispatchState,
-        pass_time: PassTime,
-        moment: timedelta,
-        steps: Sequence[Step],
-    ) -> None:
-        await run_of_model(self, dispatch, pass_time, moment, steps)
-
-
 class TestStore(OnPostgres, StateStoreConformance):
     pass
 
@@ -83,8 +52,8 @@ class TestDispatch(OnPostgres, DispatchStateConformance):
     pass
 
 
-class TestDispatchModel(OnPostgres, FewRuns):
-    pass
+class TestDispatchModel(OnPostgres, DispatchStateModel):
+    runs = 12
 
 
 class TestStoreBehindPooler(OnPooler, StateStoreConformance):
@@ -103,5 +72,5 @@ class TestDispatchBehindPooler(OnPooler, DispatchStateConformance):
     pass
 
 
-class TestDispatchModelBehindPooler(OnPooler, FewRuns):
-    pass
+class TestDispatchModelBehindPooler(OnPooler, DispatchStateModel):
+    runs = 12

@@ -9,6 +9,7 @@ from time import monotonic
 
 import psycopg
 import pytest
+from attrs import evolve
 
 from acteon.state import (
     Begin,
@@ -108,6 +109,30 @@ async def test_a_restarted_server_is_used_again(
         assert await eventually(lambda: backend.store.get(KEY), RECOVERED) == "kept"
         assert await backend.store.get(KEY) == "kept"
     assert lines() == [LOST, BACK]
+
+
+async def test_a_server_behind_a_pooler_is_used_again(
+    doomed: Server,
+    config: PostgresStateConfig,
+    eventually: Eventually,
+    lines: Callable[[], list[tuple[str, str]]],
+) -> None:
+    with postgres.pgbouncer(doomed) as pooler:
+        async with PostgresStatePlugin.open(evolve(config, url=pooler.url)) as backend:
+            await backend.store.set(KEY, "kept", ttl=None)
+            doomed.stop()
+            try:
+                with fails_soon():
+                    await backend.store.get(KEY)
+            finally:
+                doomed.start()
+            assert await eventually(lambda: backend.store.get(KEY), RECOVERED) == "kept"
+            pooler.kill()
+            with fails_soon():
+                await backend.store.get(KEY)
+            pooler.start()
+            assert await eventually(lambda: backend.store.get(KEY), RECOVERED) == "kept"
+    assert lines() == [LOST, BACK, LOST, BACK]
 
 
 async def test_a_restart_between_two_calls_is_not_noticed(

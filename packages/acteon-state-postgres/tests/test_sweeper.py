@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from acteon.core import ManualClock
+from acteon.core import ManualClock, Tasks
 from acteon.state import StateKey
 from acteon.state_postgres import (
     Connections,
@@ -83,27 +83,27 @@ async def test_one_process_sweeps_at_a_time(connections: Connections, server: Se
 
 async def test_it_goes_on_for_as_long_as_the_backend_is_open(connections: Connections) -> None:
     clock = ManualClock()
-    sweeping = connections.start(
-        sweep_now_and_then(connections, LAYOUT, HOUR, clock=clock, chance=lambda: 0.5)
-    )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10), Tasks() as tasks:
+        tasks.start(
+            sweep_now_and_then(connections, LAYOUT, HOUR, clock=clock, chance=lambda: 0.5),
+            endless=True,
+        )
         for wait in (HOUR / 2, HOUR, HOUR):
             await fill(connections, 10)
             await until_asleep(clock)
             clock.move(wait)
             while await rows(connections):
                 pass
-    sweeping.cancel()
 
 
 async def test_it_survives_a_server_that_fails(connections: Connections) -> None:
     clock = ManualClock()
-    sweeping = connections.start(
-        sweep_now_and_then(connections, Layout(prefix="none_"), HOUR, clock=clock)
-    )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10), Tasks() as tasks:
+        sweeping = tasks.start(
+            sweep_now_and_then(connections, Layout(prefix="none_"), HOUR, clock=clock),
+            endless=True,
+        )
         for _ in range(3):
             await until_asleep(clock)
             clock.move(2 * HOUR)
-    assert not sweeping.done()
-    sweeping.cancel()
+        assert not sweeping.done()

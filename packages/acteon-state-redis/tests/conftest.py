@@ -4,18 +4,9 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import settings
 
 from servers import redis
 from servers.process import Server
-
-settings.register_profile("waits", max_examples=10)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    # Time passes by waiting here; where only other tests run, they keep their own number of runs.
-    if config.getoption("markexpr") != "not server":
-        settings.load_profile("waits")
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ class TestDispatch(OnOneServer, DispatchStateConformance):
 
 
 class TestDispatchModel(OnOneServer, DispatchStateModel):
-    pass
+    runs = 10
 
 
 class TestStoreOnCluster(OnCluster, StateStoreConformance):
@@ -92,7 +92,7 @@ class TestDispatchOnSentinels(OnSentinels, DispatchStateConformance):
 
 
 class TestDispatchModelOnSentinels(OnSentinels, DispatchStateModel):
-    pass
+    runs = 10
 
 
 class TestDispatchOnCluster(OnCluster, DispatchStateConformance):
@@ -108,4 +108,4 @@ class TestSpreadDispatchOnCluster(OnCluster, DispatchStateConformance):
 
 
 class TestSpreadDispatchModelOnCluster(OnCluster, DispatchStateModel):
-    pass
+    runs = 10

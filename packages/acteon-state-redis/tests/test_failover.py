@@ -67,7 +67,7 @@ async def test_the_server_that_the_sentinels_choose_is_used(way: str, logged: Lo
             )
             assert began.error is not None  # the key is no claim: the script has run there
             first.thaw()
-    assert logged() == [("WARNING", "redis cannot be used"), ("INFO", "redis can be used again")]
+    assert logged() == [("WARNING", "the state store is lost"), ("INFO", "the state store is back")]
 
 
 async def test_a_replica_takes_over_the_slots_of_a_clusters_server(logged: Logged) -> None:
@@ -98,7 +98,7 @@ async def test_a_replica_takes_over_the_slots_of_a_clusters_server(logged: Logge
                 await asyncio.sleep(0.05)
             values = await together(backend.store.get(key) for key in keys)
             assert all(value is not None and int(value) >= 2 for value in values)
-    assert logged() == [("WARNING", "redis cannot be used"), ("INFO", "redis can be used again")]
+    assert logged() == [("WARNING", "the state store is lost"), ("INFO", "the state store is back")]
 
 
 async def test_the_restart_of_a_clusters_server_is_told_once(logged: Logged) -> None:

@@ -37,7 +37,7 @@ QUICK = timedelta(milliseconds=400)
 BOUND = 2 * QUICK + timedelta(seconds=1)
 """A call's limit, and what a busy machine may add."""
 RECOVERY = timedelta(seconds=5)
-GONE_AND_BACK = [("WARNING", "redis cannot be used"), ("INFO", "redis can be used again")]
+GONE_AND_BACK = [("WARNING", "the state store is lost"), ("INFO", "the state store is back")]
 
 Logged = Callable[[], list[tuple[str, str]]]
 

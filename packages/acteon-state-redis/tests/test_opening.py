@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -25,29 +26,22 @@ ENCODED = "s3cret%3A%2F%40%3F%23"
 
 
 @frozen(kw_only=True)
-class Secured:
-    """A server that wants TLS and a password, and what its clients need.
+class Certificates:
+    """What servers and clients need for TLS.
 
     Attributes:
-        server: The server; its plain port is for us.
-        port: Its port for TLS.
-        files: What a config says about certificates.
+        server: The lines of a server's redis.conf.
+        client: What a config says about them.
         stranger: The certificate of an authority that certified nobody here.
     """
 
-    server: Server
-    port: int
-    files: RedisStateConfig
+    server: tuple[str, ...]
+    client: RedisStateConfig
     stranger: Path
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"rediss://127.0.0.1:{self.port}"
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     folder = tmp_path_factory.mktemp("certificates")
     authority = trustme.CA()
     for name, issued in {
@@ -60,28 +54,56 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         )
     authority.cert_pem.write_to_path(folder / "authority.pem")
     trustme.CA().cert_pem.write_to_path(folder / "stranger.pem")
-    with reserved() as port:
-        lines = (
-            f"tls-port {port}",
+    return Certificates(
+        server=(
             f"tls-cert-file {folder}/server.pem",
             f"tls-key-file {folder}/server.key",
             f"tls-ca-cert-file {folder}/authority.pem",
-            f'user default on ">{PASSWORD}" ~* &* +@all',
-            f'user gateway on ">{PASSWORD}" ~acteon:* +@all -@dangerous',
-            f'user reader on ">{PASSWORD}" ~acteon:* +@read',
-        )
-        with redis.running(config=lines) as server:
-            yield Secured(
-                server=server,
-                port=port,
-                files=RedisStateConfig(
-                    url="rediss://x",
-                    tls_ca_file=folder / "authority.pem",
-                    tls_cert_file=folder / "client.pem",
-                    tls_key_file=folder / "client.key",
-                ),
-                stranger=folder / "stranger.pem",
-            )
+        ),
+        client=RedisStateConfig(
+            url="rediss://x",
+            tls_ca_file=folder / "authority.pem",
+            tls_cert_file=folder / "client.pem",
+            tls_key_file=folder / "client.key",
+        ),
+        stranger=folder / "stranger.pem",
+    )
+
+
+@frozen(kw_only=True)
+class Secured:
+    """A server that wants TLS and a password, and what its clients need.
+
+    Attributes:
+        server: The server; its plain port is for us.
+        files: What a config says about certificates.
+        stranger: The certificate of an authority that certified nobody here.
+    """
+
+    server: Server
+    files: RedisStateConfig
+    stranger: Path
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self.server.urls[1]
+
+    @property
+    def port(self) -> int:
+        """Its port for TLS."""
+        return int(self.url.rpartition(":")[2])
+
+
+@pytest.fixture(scope="module")
+def secured(certificates: Certificates) -> Iterator[Secured]:
+    users = (
+        f'user default on ">{PASSWORD}" ~* &* +@all',
+        f'user gateway on ">{PASSWORD}" ~acteon:* +@all -@dangerous',
+        f'user reader on ">{PASSWORD}" ~acteon:* +@read',
+    )
+    with redis.running(config=users, tls=certificates.server) as server:
+        yield Secured(server=server, files=certificates.client, stranger=certificates.stranger)
 
 
 async def opens(config: RedisStateConfig) -> None:
@@ -194,7 +216,7 @@ async def test_where_nobody_listens_is_told(logged: Logged) -> None:
         )
         for scheme in ("redis", "rediss"):
             told = await refused(RedisStateConfig(url=f"{scheme}+sentinel://127.0.0.1:{port}/shop"))
-            assert "no sentinel that answers knows its primary" in told
+            assert told.endswith(f"{port} cannot be reached: connection refused")
             told = await refused(RedisStateConfig(url=f"{scheme}+cluster://127.0.0.1:{port}"))
             assert told == (
                 f"connection error: redis cluster at 127.0.0.1:{port} cannot be reached: "
@@ -266,3 +288,57 @@ async def test_a_socket_opens_it(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with redis.running(config=(f"unixsocket {path}",)):
         await opens(RedisStateConfig(url=f"unix://{path}?db=3"))
+
+
+async def test_clusters_and_sentinels_are_reached_over_tls(certificates: Certificates) -> None:
+    secret = f"{PASSWORD} in clear"  # what the servers themselves use does not matter here
+    users = (
+        "user default on nopass ~* &* +@all",
+        f'user gateway on "#{sha256(secret.encode()).hexdigest()}" ~acteon:* +@all -@dangerous',
+    )
+    ours = evolve(certificates.client, username="gateway", password=secret)
+    with redis.cluster(config=users, tls=certificates.server) as cluster:
+        await opens(evolve(ours, url=cluster.tls_url))
+        told = await refused(evolve(ours, url=cluster.tls_url, tls_ca_file=certificates.stranger))
+        assert "certificate" in told
+    with redis.sentinel(replicas=1, config=users, tls=certificates.server) as sentinel:
+        await opens(evolve(ours, url=sentinel.tls_url))
+        told = await refused(evolve(ours, url=sentinel.tls_url, tls_ca_file=certificates.stranger))
+        assert "certificate" in told
+        told = await refused(evolve(ours, url=f"{sentinel.tls_url}s"))
+        assert "no sentinel that answers knows its primary" in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        (("maxmemory 100mb", "maxmemory-policy allkeys-lru"), True),
+        (("maxmemory 100mb", "maxmemory-policy volatile-ttl"), True),
+        (("maxmemory 100mb", "maxmemory-policy noeviction"), False),
+        (("maxmemory 0", "maxmemory-policy allkeys-lru"), False),
+        (
+            (
+                "maxmemory 100mb",
+                "maxmemory-policy allkeys-lru",
+                "user default on nopass ~* &* +@all -info",
+            ),
+            False,
+        ),
+    ],
+)
+async def test_a_server_that_may_drop_locks_is_told_of(
+    settings: tuple[str, ...], warned: bool, logged: Logged
+) -> None:
+    with redis.running(config=settings) as server:
+        await opens(RedisStateConfig(url=server.url))
+    assert logged() == (
+        [
+            (
+                "WARNING",
+                "redis drops locks and claims when its memory is full;"
+                " its setting 'maxmemory-policy' should be 'noeviction'",
+            )
+        ]
+        if warned
+        else []
+    )

@@ -57,8 +57,10 @@ async def dispatch(backend: StateBackend) -> DispatchState:
     return dispatch
 
 
-async def test_opening_takes_one(backend: StateBackend, proxy: Proxy) -> None:
-    assert (proxy.trips, proxy.connections) == (1, 1)
+async def test_opening_takes_few(backend: StateBackend, proxy: Proxy) -> None:
+    # One for a ping; one or two for the script that asks for the memory, if that is new there.
+    assert proxy.trips in (2, 3)
+    assert proxy.connections == 1
 
 
 async def test_a_batch_of_begins_takes_one(dispatch: DispatchState, proxy: Proxy) -> None:

@@ -41,6 +41,9 @@ class JournalStore(AuditStore):
     async def clean_up(self, now: object) -> int:
         return 0
 
+    async def erase(self, record_ids: Sequence[str]) -> int:
+        return 0
+
 
 class JournalPlugin(AuditPlugin):
     """Opens a journal."""

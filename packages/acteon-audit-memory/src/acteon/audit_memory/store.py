@@ -42,6 +42,7 @@ _ACTION: Final = _AT["action_id"]
 _NAMESPACE: Final = _AT["namespace"]
 _TENANT: Final = _AT["tenant"]
 _ACTION_TYPE: Final = _AT["action_type"]
+_PAYLOAD: Final = _AT["action_payload"]
 _EXPIRES: Final = _AT["expires_at"]
 _EQUAL: Final = (
     "namespace",
@@ -149,6 +150,18 @@ class MemoryAuditStore(AuditStore):
             if removed % _REMOVALS == 0:
                 await asyncio.sleep(0)
         return removed
+
+    async def erase(self, record_ids: Sequence[str]) -> int:
+        erased = 0
+        for record_id in record_ids:
+            entry = self._by_id.get(record_id)
+            if entry is not None and entry[_PAYLOAD] is not None:
+                self._remove(entry)
+                self._add((*entry[:_PAYLOAD], None, *entry[_PAYLOAD + 1 :]))
+                erased += 1
+                if erased % _REMOVALS == 0:
+                    await asyncio.sleep(0)
+        return erased
 
     def _of_action(self, action_id: str) -> Iterable[Entry]:
         """Return the entries of that action, the newest first."""

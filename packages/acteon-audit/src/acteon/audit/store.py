@@ -43,6 +43,15 @@ class AuditStore(ABC):
         Until then they are found like others.
         """
 
+    @abstractmethod
+    async def erase(self, record_ids: Sequence[str]) -> int:
+        """Remove the payloads of these records for good; return how many of them had one.
+
+        What else they hold stays, and they are found as before, with `action_payload` None.
+        Ids that are not there, and payloads that are gone already, do no harm. When this returns
+        no answer of the store has these payloads any more.
+        """
+
     async def ping(self) -> None:
         """Return if the store answers; raise `AuditError` if it does not."""
         await self.query(AuditQuery(limit=1))

@@ -16,6 +16,7 @@ from acteon.core.errors import (
 )
 from acteon.core.files import read_file
 from acteon.core.ids import new_id
+from acteon.core.outage import Outage
 from acteon.core.outcome import (
     ActionOutcome,
     Deduplicated,
@@ -36,6 +37,7 @@ from acteon.core.plugins import (
     official_package,
     plugin_names,
 )
+from acteon.core.tasks import Tasks
 from acteon.core.timestamps import canonical_timestamp, format_instant, parse_instant
 from acteon.core.wire import (
     MAX_DEPTH,
@@ -69,6 +71,7 @@ __all__ = [
     "InvalidError",
     "MalformedError",
     "ManualClock",
+    "Outage",
     "PluginNotFoundError",
     "ProviderResponse",
     "Reader",
@@ -76,6 +79,7 @@ __all__ = [
     "ResponseStatus",
     "Suppressed",
     "SystemClock",
+    "Tasks",
     "Throttled",
     "Unfinished",
     "UnreadableFileError",

@@ -14,10 +14,18 @@ from typing import Self
 from attrs import define, field
 
 from acteon.audit import AuditError, AuditSettings, AuditTrail
-from acteon.core import NOBODY, SYSTEM_CLOCK, Action, ActionOutcome, Caller, Clock, ConfigError
+from acteon.core import (
+    NOBODY,
+    SYSTEM_CLOCK,
+    Action,
+    ActionOutcome,
+    Caller,
+    Clock,
+    ConfigError,
+    Tasks,
+)
 from acteon.executor import DeadLetterSink, Executor, ExecutorSettings
 from acteon.gateway.admission import Admission
-from acteon.gateway.background import Background
 from acteon.gateway.batch import run_in_order
 from acteon.gateway.compiling import RuleCompiler
 from acteon.gateway.delivering import Providers
@@ -205,11 +213,11 @@ class Gateway:
             self.strict_rules,
         )
         await self._rulebook.start(self.initial_rules)
-        background = await stack.enter_async_context(Background())
-        background.start(self._admission.renew_forever())
-        background.start(self._rulebook.follow_others_forever())
+        background = await stack.enter_async_context(Tasks())
+        background.start(self._admission.renew_forever(), endless=True)
+        background.start(self._rulebook.follow_others_forever(), endless=True)
         if self.watch_rules:
-            background.start(self._rulebook.follow_files_forever())
+            background.start(self._rulebook.follow_files_forever(), endless=True)
 
     async def __aexit__(
         self,

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from attrs import define, field, frozen
 
+from acteon.core import Outage
 from acteon.state import StateConnectionError, StateSerializationError
 from acteon.state_clickhouse.config import Address, ClickHouseStateConfig
 from acteon.state_clickhouse.errors import CALL_ERRORS, is_lost, is_outage, said, translated
@@ -55,12 +56,11 @@ class Calls(Engine):
     _lines: deque[Line] = field(factory=deque[Line], init=False, repr=False)
     """Those that are idle."""
     _threads: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
-    _away_since: float | None = field(default=None, init=False)
-    _answered: float | None = field(default=None, init=False)
-    """When the last statement that was answered had been made."""
+    _outage: Outage = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.address = self.config.address
+        self._outage = Outage(log, "state store", self.address.where)
 
     async def __aenter__(self) -> Self:
         self._threads = ThreadPoolExecutor(self.config.pool_size, "acteon-clickhouse")
@@ -109,11 +109,11 @@ class Calls(Engine):
             ) from error
         except CALL_ERRORS as error:
             if is_outage(error):
-                self._note_away(begun, error)
+                self._outage.failed(said(error), begun)
             else:
-                self._note_back(begun)
+                self._outage.answered(begun)
             raise translated(error, self.address.where) from error
-        self._note_back(begun)
+        self._outage.answered(begun)
         return result
 
     def _work(self, work: Callable[[Line], T]) -> T:
@@ -158,24 +158,3 @@ class Calls(Engine):
                 self._lines.pop().close()
             except IndexError:
                 break
-
-    # A statement that was made before things changed says nothing of how they are since.
-
-    def _note_away(self, begun: float, error: Exception) -> None:
-        # Until it has answered for the first time, whoever opens it says why it cannot.
-        if self._away_since is None and self._answered is not None and begun >= self._answered:
-            self._away_since = time.monotonic()
-            log.warning(
-                "ClickHouse is away",
-                extra={"acteon.where": self.address.where, "acteon.error": said(error)},
-            )
-
-    def _note_back(self, begun: float) -> None:
-        self._answered = max(self._answered or 0.0, begun)
-        if self._away_since is not None and begun >= self._away_since:
-            away = time.monotonic() - self._away_since
-            self._away_since = None
-            log.info(
-                "ClickHouse is back",
-                extra={"acteon.where": self.address.where, "acteon.seconds": round(away, 3)},
-            )

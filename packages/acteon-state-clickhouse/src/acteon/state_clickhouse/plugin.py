@@ -45,15 +45,9 @@ class ClickHouseStatePlugin(StatePlugin):
         async with Calls(config) as calls:
             layout = Layout(config.prefix, await calls.version())
             async with Session(calls, layout) as session:
-                tasks = [
-                    session.start(sweep_now_and_then(session, config.sweep_interval)),
-                    session.start(keep_time(session)),
-                ]
-                try:
-                    yield clickhouse_backend(session)
-                finally:
-                    for task in tasks:
-                        task.cancel()
+                session.start(sweep_now_and_then(session, config.sweep_interval))
+                session.start(keep_time(session))
+                yield clickhouse_backend(session)
 
 
 def clickhouse_backend(session: Session) -> StateBackend:

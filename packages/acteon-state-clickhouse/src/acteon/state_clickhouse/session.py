@@ -1,6 +1,5 @@
 """What store, locks and dispatch of one backend share."""
 
-import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
 from types import TracebackType
@@ -8,14 +7,13 @@ from typing import Any, Final, Self, TypeVar
 
 from attrs import define, field
 
-from acteon.core import SYSTEM_CLOCK, Clock
+from acteon.core import SYSTEM_CLOCK, Clock, Tasks
 from acteon.state_clickhouse.calls import Engine
 from acteon.state_clickhouse.clock import ServerClock
 from acteon.state_clickhouse.layout import Layout
 from acteon.state_clickhouse.leases import Leases
 from acteon.state_clickhouse.ledger import Ledger
 from acteon.state_clickhouse.queues import Queues
-from acteon.state_clickhouse.tasks import Tasks
 from acteon.state_clickhouse.turns import Turns
 
 T = TypeVar("T")
@@ -71,9 +69,9 @@ class Session:
     ) -> None:
         await self._tasks.__aexit__(kind, error, traceback)
 
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` beside the operations; whoever starts it cancels it before leaving."""
-        return self._tasks.start(work)
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run endless `work` beside the operations until this is left."""
+        self._tasks.start(work, endless=True)
 
     async def run(self, operation: Coroutine[Any, Any, T]) -> T:
         """Return what `operation` gives.
@@ -81,10 +79,7 @@ class Session:
         It goes on to its end if the caller is cancelled: what it has claimed by then would be in
         everybody's way otherwise.
         """
-        outcome = await asyncio.shield(self._tasks.start(_outcome(operation)))
-        if isinstance(outcome, _Failure):
-            raise outcome.error
-        return outcome
+        return await self._tasks.complete(operation)
 
     async def learn_time(self) -> None:
         """Ask for the server's time until it is known well, or for somewhat more than a second."""
@@ -96,15 +91,3 @@ class Session:
                 break
             await self.clock.sleep(max(pause, BETWEEN))
             await self.ledger.learn_time()
-
-
-@define(eq=False)
-class _Failure:
-    error: Exception
-
-
-async def _outcome(operation: Coroutine[Any, Any, T]) -> T | _Failure:
-    try:
-        return await operation
-    except Exception as error:  # noqa: BLE001 - the caller's, whether or not still there
-        return _Failure(error)

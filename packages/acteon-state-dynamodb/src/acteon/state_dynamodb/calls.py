@@ -18,11 +18,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
-from acteon.core import ConfigError
+from acteon.core import ConfigError, Outage
 from acteon.state import StateConnectionError
 from acteon.state_dynamodb.config import DynamoDBStateConfig
 from acteon.state_dynamodb.errors import (
-    CallError,
     is_crowded,
     is_lost,
     is_outage,
@@ -51,9 +50,10 @@ class Calls:
     config: DynamoDBStateConfig
     _client: BaseClient | None = field(default=None, init=False, repr=False)
     _threads: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
-    _away_since: float | None = field(default=None, init=False)
-    _answered: float = field(default=0.0, init=False)
-    """When the last call that was answered had been made."""
+    _outage: Outage = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._outage = Outage(log, "state store", self.config.where)
 
     async def __aenter__(self) -> Self:
         try:
@@ -99,7 +99,7 @@ class Calls:
             async with asyncio.timeout(self.config.patience.total_seconds()):
                 return await self._patiently(operation, request, repeatable=repeatable)
         except TimeoutError as error:
-            self._note_away(begun, error)
+            self._outage.failed(line(error), begun)
             raise
 
     async def _patiently(
@@ -125,32 +125,12 @@ class Calls:
             answer: Mapping[str, Any] = await loop.run_in_executor(self._threads, call)
         except (ClientError, BotoCoreError) as error:
             if is_outage(error):
-                self._note_away(begun, error)
+                self._outage.failed(line(error), begun)
             else:
-                self._note_back(begun)
+                self._outage.answered(begun)
             raise
-        self._note_back(begun)
+        self._outage.answered(begun)
         return answer
-
-    # A call that was made before things changed says nothing of how they are since.
-
-    def _note_away(self, begun: float, error: CallError) -> None:
-        if self._away_since is None and begun >= self._answered:
-            self._away_since = time.monotonic()
-            log.warning(
-                "DynamoDB is away",
-                extra={"acteon.where": self.config.where, "acteon.error": line(error)},
-            )
-
-    def _note_back(self, begun: float) -> None:
-        self._answered = max(self._answered, begun)
-        if self._away_since is not None and begun >= self._away_since:
-            away = time.monotonic() - self._away_since
-            self._away_since = None
-            log.info(
-                "DynamoDB is back",
-                extra={"acteon.where": self.config.where, "acteon.seconds": round(away, 3)},
-            )
 
 
 def _client(config: DynamoDBStateConfig) -> BaseClient:

@@ -6,6 +6,7 @@ trip. This one connects when somebody needs a connection, and says at once why i
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
@@ -13,6 +14,7 @@ from contextlib import suppress
 from datetime import timedelta
 from random import random
 from selectors import EVENT_READ, DefaultSelector
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,12 +23,12 @@ from attrs import define, field
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
-from acteon.core import SYSTEM_CLOCK, Clock
+from acteon.core import SYSTEM_CLOCK, Clock, Outage, Tasks
 from acteon.state import StateBackendError, StateConnectionError
 from acteon.state_postgres.config import PostgresStateConfig
-from acteon.state_postgres.errors import AgainError, is_crowded, is_outage, translated
-from acteon.state_postgres.outage import Outage
-from acteon.state_postgres.tasks import Tasks
+from acteon.state_postgres.errors import AgainError, LateError, is_crowded, is_outage, translated
+
+log = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
 Parameters = Sequence[object] | Mapping[str, object]
@@ -63,7 +65,7 @@ class Connections:
     _open: int = field(default=0, init=False)
     _crowded_until: float = field(default=0.0, init=False)
     _returned: asyncio.Condition = field(factory=asyncio.Condition, init=False, repr=False)
-    _outage: Outage = field(factory=Outage, init=False, repr=False)
+    _outage: Outage = field(init=False, repr=False)
     _tasks: Tasks = field(factory=Tasks, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -74,6 +76,7 @@ class Connections:
         pairs = zip(hosts, ports, strict=False)
         addresses = ",".join(f"{host or 'localhost'}:{port or 5432}" for host, port in pairs)
         self.where = f"{addresses}/{said.get('dbname') or said.get('user') or ''}"
+        self._outage = Outage(log, "state store", self.where)
         seconds = self.config.connect_timeout_seconds
         self._connect_seconds = seconds * len(hosts)
         self._arguments = {
@@ -98,9 +101,9 @@ class Connections:
         await self._tasks.__aexit__(kind, error, traceback)
         await self._close_idle()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` beside the statements; whoever starts it cancels it before leaving."""
-        return self._tasks.start(work)
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run endless `work` beside the statements until these are left."""
+        self._tasks.start(work, endless=True)
 
     async def run(self, statement: bytes, parameters: Parameters = ()) -> list[Row]:
         """Run `statement` and return its rows; none if it gives none.
@@ -111,16 +114,7 @@ class Connections:
         Raises:
             StateError: It failed; what it has done is unknown if the connection was lost.
         """
-        outcome = await asyncio.shield(self._tasks.start(self._outcome(statement, parameters)))
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    async def _outcome(self, statement: bytes, parameters: Parameters) -> list[Row] | Exception:
-        try:
-            return await self._attempts(statement, parameters)
-        except Exception as error:  # noqa: BLE001 - the caller's, whether or not still there
-            return error
+        return await self._tasks.complete(self._attempts(statement, parameters))
 
     async def _attempts(self, statement: bytes, parameters: Parameters) -> list[Row]:
         pause = FIRST_PAUSE
@@ -137,15 +131,19 @@ class Connections:
         )
 
     async def _attempt(self, statement: bytes, parameters: Parameters) -> list[Row]:
+        begun = monotonic()
         try:
             connection = await self._take()
             rows = await self._answer(connection, statement, parameters)
         except (psycopg.Error, UnicodeError) as error:
             failure = translated(error, self.where)
             if isinstance(error, psycopg.Error) and is_outage(error):
-                self._outage.began(failure)
+                self._outage.failed(failure, begun)
             raise failure from error
-        self._outage.ended(self.where)
+        except LateError as error:
+            self._outage.failed(error, begun)
+            raise
+        self._outage.answered(begun)
         return rows
 
     async def _answer(
@@ -213,10 +211,8 @@ class Connections:
         except TimeoutError:
             raise self._lost_after(self._connect_seconds, "connection") from None
 
-    def _lost_after(self, seconds: float, awaited: str) -> StateConnectionError:
-        error = StateConnectionError(f"postgres at {self.where}: no {awaited} within {seconds:g} s")
-        self._outage.began(error)
-        return error
+    def _lost_after(self, seconds: float, awaited: str) -> LateError:
+        return LateError(f"postgres at {self.where}: no {awaited} within {seconds:g} s")
 
     async def _give_back(self, connection: Connection, *, usable: bool) -> None:
         if usable:

@@ -24,6 +24,10 @@ _CROWDED: Final = ("too many clients", "connection slots are reserved", "too man
 """What a server says that has no connection left. No SQLSTATE comes with a refused connection."""
 
 
+class LateError(StateConnectionError):
+    """The server did not do what was awaited in time."""
+
+
 class AgainError(Exception):
     """Another transaction came first; this one changed nothing and is to be made again."""
 

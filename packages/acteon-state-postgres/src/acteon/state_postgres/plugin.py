@@ -25,14 +25,9 @@ class PostgresStatePlugin(StatePlugin):
         layout = Layout.of(config)
         async with Connections(config) as connections:
             await prepare(connections, layout)
-            sweeping = connections.start(
-                sweep_now_and_then(connections, layout, config.sweep_interval)
+            connections.start(sweep_now_and_then(connections, layout, config.sweep_interval))
+            yield StateBackend(
+                PostgresStateStore(connections, layout),
+                PostgresLocks(connections, layout),
+                PostgresDispatch(connections, layout),
             )
-            try:
-                yield StateBackend(
-                    PostgresStateStore(connections, layout),
-                    PostgresLocks(connections, layout),
-                    PostgresDispatch(connections, layout),
-                )
-            finally:
-                sweeping.cancel()

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from attrs import define, field
 from redis.exceptions import NoScriptError
 
+from acteon.core import Outage, Tasks
 from acteon.state import StateConnectionError, StateError
 from acteon.state_redis.clients import Arguments, Client
 from acteon.state_redis.errors import DRIVER_ERRORS, lost, translated
@@ -82,19 +83,14 @@ class Calls:
         self._connections = connections
         self._patience = patience.total_seconds()
         self._lanes: dict[str, _Lane] = {}
-        self._away: dict[str, float] = {}  # lanes that fail, and since when
-        self._reached = False
+        self._away: set[str] = set()  # lanes that fail
+        self._outage = Outage(log, "state store", place)
         self._looking = False
-        self._group: asyncio.TaskGroup | None = None
-        self._runner: asyncio.Task[None] | None = None
-        self._closing = asyncio.Event()
+        self._tasks = Tasks()
+        self._closing = False
 
     async def __aenter__(self) -> Self:
-        # A task of its own holds the task group, so that it may be entered in one task (a
-        # fixture, a lifespan) and left in another.
-        started = asyncio.Event()
-        self._runner = asyncio.get_running_loop().create_task(self._run(started))
-        await started.wait()
+        await self._tasks.__aenter__()
         return self
 
     async def __aexit__(
@@ -103,9 +99,8 @@ class Calls:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._closing.set()
-        if self._runner is not None:
-            await self._runner
+        self._closing = True
+        await self._tasks.__aexit__(kind, error, traceback)
 
     async def command(self, name: str, *arguments: bytes, harmless: bool = False) -> Any:
         """Make the call `name`, whose first argument is a key, and return its answer.
@@ -132,26 +127,17 @@ class Calls:
         call: Arguments = ("EVALSHA", script.sha, len(keys), *keys, *arguments)
         return await self._made(call, keys[0] if keys else b"", script, harmless)
 
-    async def _run(self, started: asyncio.Event) -> None:
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                started.set()
-                await self._closing.wait()
-        finally:
-            self._group = None
-
     async def _made(
         self, arguments: Arguments, key: bytes, script: Script | None, harmless: bool
     ) -> Any:
-        group = self._group
-        if group is None or self._closing.is_set():
+        if self._closing:
             raise StateConnectionError(f"{self.place}: the connections are closed")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         lane = self._lane(key)
         lane.waiting.append(_Call(arguments, script, harmless, answer))
         if lane.trips < self._connections:
             lane.trips += 1
-            group.create_task(self._serve(lane))
+            self._tasks.start(self._serve(lane))
         try:
             async with asyncio.timeout(self._patience):
                 return await answer
@@ -176,6 +162,7 @@ class Calls:
         """Answer all of `group`."""
         failure: StateError | None = None
         waiting = group
+        begun = monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             answers = await self._sent([call.arguments for call in waiting])
             again: list[_Call] = []
@@ -192,10 +179,10 @@ class Calls:
             waiting = again
             if not waiting:
                 break
-        self._note(lane, failure)
-        if failure is not None and not self._looking and self._group is not None:
+        self._note(lane, failure, begun)
+        if failure is not None and not self._looking and not self._closing:
             self._looking = True
-            self._group.create_task(self._look_around(lane.name))
+            self._tasks.start(self._look_around(lane.name))
 
     def _worth_another(self, call: _Call, answer: Any, attempt: int) -> bool:
         if isinstance(answer, NoScriptError) and call.script is not None:
@@ -214,38 +201,29 @@ class Calls:
             log.exception("the redis client is broken")
             return [error] * len(calls)
 
-    def _note(self, lane: _Lane, failure: StateError | None) -> None:
-        """Log when the first server goes, and when the last one is back."""
+    def _note(self, lane: _Lane, failure: StateError | None, begun: float) -> None:
+        """Tell when the first server goes, and when the last one is back."""
         if failure is None:
-            self._reached = True
-            if self._away:
-                self._back(lambda name: name in ("", lane.name))
-        elif self._reached:  # Before, it is for who opens the backend to tell.
-            if not self._away:
-                log.warning("redis cannot be used", extra={"acteon.error": str(failure)})
-            self._away.setdefault(lane.name, monotonic())
+            self._back(lambda name: name in ("", lane.name), begun)
+        elif self._outage.failed(failure, begun):
+            self._away.add(lane.name)
 
     async def _look_around(self, failed: str) -> None:
         """Learn which servers a Cluster has now."""
+        begun = monotonic()
         try:
             servers = await self._client.look_around(failed)
             if self._away:
-                self._back(lambda name: name not in servers)
+                self._back(lambda name: name not in servers, begun)
         except DRIVER_ERRORS as error:
             log.debug("no redis server tells the layout", extra={"acteon.error": str(error)})
         finally:
             self._looking = False
 
-    def _back(self, is_back: Callable[[str], bool]) -> None:
-        first = min(self._away.values())
-        for name in [name for name in self._away if is_back(name)]:
-            del self._away[name]
+    def _back(self, is_back: Callable[[str], bool], begun: float) -> None:
+        self._away = {name for name in self._away if not is_back(name)}
         if not self._away:
-            seconds = round(monotonic() - first, 1)
-            log.info(
-                "redis can be used again",
-                extra={"acteon.server": self.place, "acteon.seconds": seconds},
-            )
+            self._outage.answered(begun)
 
 
 def _fail(answer: asyncio.Future[Any], error: StateError) -> None:

@@ -12,6 +12,7 @@ from attrs import define
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, ResponseError
 
@@ -58,7 +59,7 @@ class OneServer(Client):
     async def send(self, calls: Sequence[Arguments]) -> Sequence[Any]:
         # What a pipeline of redis-py does, in half the time: hiredis packs the arguments.
         pool = self.client.connection_pool
-        connection = await pool.get_connection()
+        connection = await self._connection()
         try:
             await connection.send_packed_command(b"".join(map(_packed, calls)))
             answers = [await _answer(connection) for _ in calls]
@@ -70,6 +71,26 @@ class OneServer(Client):
             # Where an answer failed to come redis-py has closed it, so that what comes late does
             # not go to whoever has it next.
             await pool.release(connection)
+
+    async def _connection(self) -> Any:
+        try:
+            return await self.client.connection_pool.get_connection()
+        except MasterNotFoundError as error:
+            why = await self._why_not_found(error)
+        raise why  # Out here it keeps its own cause, from which the reason is told.
+
+    async def _why_not_found(self, error: MasterNotFoundError) -> Exception:
+        """Return why no Sentinel could be asked, which `error` does not tell; if one was, that."""
+        why: Exception = error
+        for sentinel in self.sentinels.sentinels:
+            try:
+                await sentinel.ping()
+            except DRIVER_ERRORS as reason:
+                if lost(reason):
+                    why = reason
+            else:
+                return error
+        return why
 
     async def aclose(self) -> None:
         await self.client.aclose()

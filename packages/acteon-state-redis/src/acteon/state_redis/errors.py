@@ -33,6 +33,7 @@ from acteon.state import (
 DRIVER_ERRORS: Final = (RedisError, RedisClusterException, OSError)
 """What redis-py raises; they have no root in common."""
 _REFUSED = ("WRONGPASS", "NOAUTH", "invalid username-password", "invalid password")
+_AUTHORITY = "set 'tls_ca_file' to that of the authority"
 _LONGEST = 200
 
 
@@ -112,10 +113,7 @@ def _reason(error: BaseException) -> str:
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
-                return (
-                    f"its certificate is refused: {cause.verify_message}; "
-                    "set 'tls_ca_file' to that of its authority"
-                )
+                return f"its certificate is refused: {cause.verify_message}; {_AUTHORITY}"
             case ssl.SSLError():
                 return f"no TLS: {cause.reason or 'the handshake failed'}"
             case socket.gaierror():

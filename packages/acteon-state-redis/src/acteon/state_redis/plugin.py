@@ -9,6 +9,7 @@ from acteon.state_redis.clients import Client, make_client
 from acteon.state_redis.config import RedisStateConfig
 from acteon.state_redis.dispatch import RedisDispatch
 from acteon.state_redis.errors import DRIVER_ERRORS
+from acteon.state_redis.eviction import warn_of_eviction
 from acteon.state_redis.names import Names
 from acteon.state_redis.slots import ClusterDispatch
 from acteon.state_redis.spread import SpreadDispatch
@@ -43,6 +44,7 @@ class RedisStatePlugin(StatePlugin):
                 together = RedisDispatch(calls, names)
                 dispatch = ClusterDispatch(together, SpreadDispatch(together, store, locks))
             await store.ping()
+            await warn_of_eviction(calls, names.lock(""))
             yield StateBackend(store, locks, dispatch)
 
 

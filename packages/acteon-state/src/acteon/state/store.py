@@ -147,7 +147,8 @@ class StatePlugin(ABC):
         """Return what opens the backend for `config`, an instance of `Config`, and closes it.
 
         A backend whose server may be away says so in its log, in one line, and in another one
-        when it is back: the gateway says nothing of a `StateConnectionError`.
+        when it is back, as `acteon.core.Outage` does: the gateway says nothing of a
+        `StateConnectionError`.
 
         Raises:
             ConfigError: On entering: the configuration cannot be used.

@@ -316,6 +316,47 @@ class AuditStoreConformance:
         assert await store.get(expired.id) is None
         assert await store.latest("a-1") == later
 
+    async def test_erasing_takes_the_payload_and_leaves_the_rest(self, store: AuditStore) -> None:
+        first, second, third = (make_record(matched_rule="r", caller_id="ann") for _ in range(3))
+        await store.write([first, second, third])
+
+        assert await store.erase([first.id, third.id]) == 2
+        assert await store.get(first.id) == evolve(first, action_payload=None)
+        assert await store.get(second.id) == second
+        page = await store.query(AuditQuery(matched_rule="r", caller_id="ann"))
+        assert {record.id: record.action_payload for record in page.records} == {
+            first.id: None,
+            second.id: second.action_payload,
+            third.id: None,
+        }
+        assert page.total == 3
+
+    async def test_erasing_again_or_what_is_not_there_does_nothing(self, store: AuditStore) -> None:
+        full, empty = make_record(), make_record(action_payload=None)
+        await store.write([full, empty])
+
+        assert await store.erase([]) == 0
+        assert await store.erase([empty.id, "never written"]) == 0
+        assert await store.erase([full.id, full.id]) == 1
+        assert await store.erase([full.id]) == 0
+        assert await store.get(full.id) == evolve(full, action_payload=None)
+
+    async def test_writing_again_brings_no_payload_back(self, store: AuditStore) -> None:
+        record = make_record()
+        await store.write([record])
+        await store.erase([record.id])
+
+        await store.write([record])
+        assert await store.get(record.id) == evolve(record, action_payload=None)
+
+    async def test_what_is_erased_expires_all_the_same(self, store: AuditStore) -> None:
+        record = make_record(expires_at=NOON)
+        await store.write([record])
+        await store.erase([record.id])
+
+        assert await store.clean_up(NOON) == 1
+        assert await store.get(record.id) is None
+
     async def test_ten_thousand_records_are_kept_and_paged(self, store: AuditStore) -> None:
         many = [make_record(dispatched_at=NOON + step * TICK) for step in range(10_000)]
         for start in range(0, 10_000, 500):

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from acteon.audit.errors import AuditError, AuditSerializationError
 from acteon.audit.query import AuditPage, AuditQuery, Scope
@@ -77,6 +77,16 @@ class PlainAuditStore(AuditStore):
             del self.records[record_id]
         return len(expired)
 
+    async def erase(self, record_ids: Sequence[str]) -> int:
+        full = [
+            record
+            for record_id in set(record_ids)
+            if (record := self.records.get(record_id)) and record.action_payload is not None
+        ]
+        for record in full:
+            self.records[record.id] = evolve(record, action_payload=None)
+        return len(full)
+
 
 @define(eq=False)
 class UnreliableAuditStore(AuditStore):
@@ -131,6 +141,9 @@ class UnreliableAuditStore(AuditStore):
         self.clean_ups += 1
         self._fail_as_told()
         return await self.inner.clean_up(now)
+
+    async def erase(self, record_ids: Sequence[str]) -> int:
+        return await self.inner.erase(record_ids)
 
     def _fail_as_told(self) -> None:
         failure = self.failures.popleft() if self.failures else None

@@ -1,7 +1,8 @@
 """Any sequence of begins, endings, crashes and passing time, against a model of thirty lines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
@@ -191,37 +192,46 @@ class System:
         return None if number is None else StateKey("model", self.run, "dedup", str(number))
 
 
+async def _any_run_goes_as_the_model_says(
+    self: "DispatchStateModel",
+    dispatch: DispatchState,
+    pass_time: PassTime,
+    moment: timedelta,
+    steps: Sequence[Step],
+) -> None:
+    model, system = Model(), System(dispatch, pass_time, moment)
+    for step in steps:
+        match step:
+            case Starts():
+                assert await system.start(step) == model.start(step)
+            case Ends():
+                assert await system.end(step) == model.end(step)
+            case Passes():
+                await system.passes()
+                model.passes()
+
+
 @pytest.mark.anyio
 class DispatchStateModel(BackendFixtures):
     """Any run of steps goes as the model says.
 
-    The number of runs is that of the Hypothesis profile; where time passes by waiting, load one
-    with few.
+    Attributes:
+        runs: How many runs are tried; None: as many as the Hypothesis profile says. Few will do
+            where time passes by waiting.
     """
 
-    @given(steps=st.lists(STEPS, max_size=30))
-    @settings(
-        deadline=None,
-        suppress_health_check=[
-            HealthCheck.function_scoped_fixture,
-            HealthCheck.differing_executors,
-            HealthCheck.too_slow,
-        ],
-    )
-    async def test_any_run_goes_as_the_model_says(
-        self,
-        dispatch: DispatchState,
-        pass_time: PassTime,
-        moment: timedelta,
-        steps: Sequence[Step],
-    ) -> None:
-        model, system = Model(), System(dispatch, pass_time, moment)
-        for step in steps:
-            match step:
-                case Starts():
-                    assert await system.start(step) == model.start(step)
-                case Ends():
-                    assert await system.end(step) == model.end(step)
-                case Passes():
-                    await system.passes()
-                    model.passes()
+    runs: ClassVar[int | None] = None
+    test_any_run_goes_as_the_model_says: ClassVar[Callable[..., None]]
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        limits: dict[str, Any] = {} if cls.runs is None else {"max_examples": cls.runs}
+        cls.test_any_run_goes_as_the_model_says = settings(
+            deadline=None,
+            suppress_health_check=[
+                HealthCheck.function_scoped_fixture,
+                HealthCheck.differing_executors,
+                HealthCheck.too_slow,
+            ],
+            **limits,
+        )(given(steps=st.lists(STEPS, max_size=30))(_any_run_goes_as_the_model_says))
