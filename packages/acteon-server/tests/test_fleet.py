@@ -34,6 +34,8 @@ SERVER = Path(sysconfig.get_path("scripts"), "acteon-server")
 PROCESSES = 4
 LEASE = 2
 """Seconds; what a server that was killed held is free again then."""
+SLOW = 5
+"""Seconds that taking over may take beyond that on a machine that does other things as well."""
 
 ONCE = """
 rules:
@@ -206,6 +208,7 @@ def chosen(few: int, all_of_them: int) -> int:
     return all_of_them if os.environ.get("ACTEON_TEST_FULL") else few
 
 
+@pytest.mark.timeout(1800)
 async def test_of_many_with_one_key_one_is_delivered(start: StartFleet, scale: Scale) -> None:
     async with start(ONCE) as fleet:
         number = chosen(scale.rounds, scale.all_rounds)
@@ -385,7 +388,7 @@ async def test_nothing_is_lost_when_servers_are_killed(
     assert client.told_too_early == []
     # What was under way in a server that was killed may be delivered again, and nothing else.
     assert twice <= servers.kills * AT_ONCE
-    assert client.longest <= LEASE + 1
+    assert client.longest <= LEASE + chosen(SLOW, 1)
 
 
 AT_ONCE = 64
