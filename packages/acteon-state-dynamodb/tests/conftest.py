@@ -66,6 +66,7 @@ class Meddler:
             "lost", which carries the call out and then closes the connection; or what is done
             before the call is carried out.
         calls: The operations that were called.
+        requests: What was asked in each.
         date: What the answers tell in place of DynamoDB's time.
     """
 
@@ -73,6 +74,7 @@ class Meddler:
     url: str = ""
     faults: dict[str, list[Fault]] = field(factory=dict[str, list[Fault]])
     calls: list[str] = field(factory=list[str])
+    requests: list[Any] = field(factory=list[Any])
     date: str | None = None
 
     def fail(self, operation: str, *faults: Fault) -> None:
@@ -84,6 +86,7 @@ class Meddler:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
         operation = handler.headers["X-Amz-Target"].partition(".")[2]
         self.calls.append(operation)
+        self.requests.append(json.loads(body))
         faults = self.faults.get(operation)
         fault = faults.pop(0) if faults else None
         if isinstance(fault, Mapping):

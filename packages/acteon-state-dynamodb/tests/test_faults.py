@@ -54,6 +54,7 @@ def cancelled(*codes: str) -> Mapping[str, Any]:
 
 class Meddler(Protocol):
     calls: list[str]
+    requests: list[Any]
 
     def fail(self, operation: str, *faults: Mapping[str, Any] | str) -> None: ...
 
@@ -211,3 +212,15 @@ async def test_a_failing_dynamodb_is_told_once_and_its_return_too(
         ("WARNING", "the state store is lost"),
         ("INFO", "the state store is back"),
     ]
+
+
+async def test_all_reads_are_strongly_consistent(meddled: Calls, meddler: Meddler) -> None:
+    meddler.requests.clear()
+    backend = dynamodb_backend(meddled)
+    keys = [StateKey("shop", uuid4().hex, "state", name) for name in "ab"]
+    await backend.store.get(keys[0])
+    await dispatch_state(backend).begin([Begin(token="t", lease=HOUR, reads=tuple(keys))])
+    single, batch = meddler.requests
+    assert single["ConsistentRead"] is True
+    ((_, asked),) = batch["RequestItems"].items()
+    assert asked["ConsistentRead"] is True

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acteon.core import ManualClock
-from acteon.state import Begin, StateBackend, StateKey, StateSerializationError
+from acteon.state import (
+    Begin,
+    Claimed,
+    Quota,
+    StateBackend,
+    StateKey,
+    StateSerializationError,
+    dispatch_state,
+)
 from acteon.state_dynamodb import Calls, DynamoDBStateConfig, Layout, dynamodb_backend
 from acteon.state_dynamodb.items import LONGEST_PK, LONGEST_SK, Item, milliseconds
 
@@ -138,3 +146,62 @@ async def test_two_prefixes_in_one_table_are_apart(
             begin = Begin(token=uuid4().hex, lease=HOUR, lock=lock, claim=key)
             (began,) = await backend.dispatch.begin([begin])
             assert began.admitted
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "expiry",
+    [
+        {"expires_at": {"S": "1700000000"}},
+        {"expires_ms": {"S": "1"}},
+        {"expires_ms": {"BOOL": True}, "expires_at": {"N": "1"}},
+    ],
+)
+async def test_what_is_no_time_never_comes(
+    expiry: Item, backend: StateBackend, calls: Calls
+) -> None:
+    key = StateKey("shop", uuid4().hex, "counter", "1")
+    item = {**LAYOUT.entry(key), "value": {"N": "1"}, **expiry}
+    request = {"TableName": calls.config.table_name, "Item": item}
+    await calls.call("put_item", request, repeatable=True)
+
+    assert await backend.store.get(key) == "1"
+    assert not await backend.store.check_and_set(key, "mine", ttl=HOUR)
+    assert await backend.store.increment(key, ttl=None) == 2
+    assert (await backend.store.take(key, 3, HOUR)).admitted
+    quota = Quota(key, 3, HOUR)
+    refused, claimed = await dispatch_state(backend).begin(
+        [
+            Begin(token="1", lease=HOUR, quotas=(quota,)),
+            Begin(token="2", lease=HOUR, claim=key._replace(id="2")),
+        ]
+    )
+    assert refused.refused is not None
+    assert claimed.claim is Claimed.OURS
+
+
+@pytest.mark.server
+async def test_parts_of_seconds_are_understood(
+    backend: StateBackend, calls: Calls, clock: ManualClock
+) -> None:
+    key = StateKey("shop", uuid4().hex, "state", "1")
+    second = milliseconds(clock.now()) // 1000
+    item = {
+        **LAYOUT.entry(key),
+        "value": {"S": "on"},
+        "expires_at": {"N": f"{second + 10}.5"},
+    }
+    request = {"TableName": calls.config.table_name, "Item": item}
+    await calls.call("put_item", request, repeatable=True)
+    assert await backend.store.get(key) == "on"
+    clock.move(timedelta(seconds=11))
+    assert await backend.store.get(key) is None
+
+
+@pytest.mark.server
+async def test_no_room_is_no_room_below_zero_too(backend: StateBackend) -> None:
+    key = StateKey("shop", uuid4().hex, "counter", "1")
+    await backend.store.increment(key, -1, ttl=HOUR)
+    assert (await backend.store.take(key, 0, HOUR)).admitted
+    assert not (await backend.store.take(key, 0, HOUR)).admitted
+    assert await backend.store.get(key) == "0"

@@ -3,8 +3,12 @@
 import logging
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Protocol
 
 import pytest
@@ -18,6 +22,7 @@ from acteon.state_dynamodb import (
     DynamoDBDispatch,
     DynamoDBStateConfig,
     DynamoDBStatePlugin,
+    dynamodb_backend,
     prepare,
 )
 
@@ -222,3 +227,50 @@ def test_missing_credentials_end_the_start_in_one_line(
         text=True,
     )
     assert (done.stdout, done.stderr) == (f"{told}\n", "")
+
+
+@pytest.mark.parametrize(
+    "page", [b"<html>sign in</html>", b"[]", b"{}", b"\xff\xfe", b'{"Table": 1}', b""]
+)
+async def test_what_is_not_dynamodb_ends_the_start_in_one_line(page: bytes) -> None:
+    with answering(page) as url:
+        with pytest.raises(StateConnectionError) as error:
+            async with DynamoDBStatePlugin.open(DynamoDBStateConfig(url=url)):
+                pass
+        assert str(error.value) == (
+            f"connection error: dynamodb at {url}: what answers there is not DynamoDB;"
+            " correct the url"
+        )
+
+
+async def test_what_is_not_dynamodb_grants_nothing() -> None:
+    with answering(b"{}") as url:
+        async with Calls(DynamoDBStateConfig(url=url)) as calls:
+            backend = dynamodb_backend(calls)
+            with pytest.raises(StateConnectionError):
+                await backend.locks.try_acquire("lock", "mine", timedelta(minutes=1))
+            with pytest.raises(StateConnectionError):
+                await backend.store.get(StateKey("shop", "acme", "state", "1"))
+
+
+@contextmanager
+def answering(page: bytes) -> Generator[str]:
+    """Give the address of a server that answers everything with `page`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response_only(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        httpd.daemon_threads = True
+        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()

@@ -29,7 +29,9 @@ read-only."""
 
 def is_outage(error: Exception) -> bool:
     """Return whether the server, or the way to it, is at fault."""
-    return not isinstance(error, ServerException) or _code(error) in _BUSY
+    if isinstance(error, ServerException):
+        return _code(error) in _BUSY
+    return not isinstance(error, TypeMismatchError)
 
 
 def is_lost(error: Exception) -> bool:
@@ -42,7 +44,7 @@ def is_lost(error: Exception) -> bool:
 def translated(error: Exception, where: str) -> StateError:
     """Return what is raised in place of the driver's `error`."""
     text = f"clickhouse at {where}: {said(error)}"
-    if isinstance(error, ServerException | TypeMismatchError):
+    if isinstance(error, TypeMismatchError) or not is_outage(error):
         return StateBackendError(text)
     return StateConnectionError(text)
 

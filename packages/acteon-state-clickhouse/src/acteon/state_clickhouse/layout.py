@@ -12,7 +12,7 @@ from attrs import frozen
 FOR_EVER: Final = 2**63 - 1
 """When an entry expires that does not."""
 HOUR: Final = 3_600_000
-"""Milliseconds; claims whose leases end within one of these are in one partition."""
+"""Milliseconds; claims that are kept until some time in one of these are in one partition."""
 LONGEST: Final = 1024
 """Bytes of a name."""
 HASHED: Final = "sha256:"
@@ -43,13 +43,14 @@ CREATE TABLE IF NOT EXISTS {claims} (
     kind UInt8,
     ticket UInt64,
     seq UInt64,
-    expires_at Int64
-) ENGINE = MergeTree PARTITION BY intDiv(expires_at, 3600000) ORDER BY (name, owner)
+    expires_at Int64,
+    kept_until Int64 DEFAULT expires_at
+) ENGINE = MergeTree PARTITION BY intDiv(kept_until, 3600000) ORDER BY (name, owner)
 SETTINGS index_granularity = 256, old_parts_lifetime = 10"""
 # Each insert is a part, a folder of a dozen files that stays for eight minutes by default after it
 # has been merged: that would be tens of thousands of folders at a hundred claims a second.
 _READ: Final = """\
-SELECT name, owner, last_kind, last_ticket, last_seq, last_expiry, '' AS text
+SELECT name, owner, last_kind, last_ticket, last_seq, last_expiry, last_kept, '' AS text
 FROM (
     SELECT
         name,
@@ -57,18 +58,19 @@ FROM (
         argMax(kind, seq) AS last_kind,
         argMax(ticket, seq) AS last_ticket,
         max(seq) AS last_seq,
-        argMax(expires_at, seq) AS last_expiry
+        argMax(expires_at, seq) AS last_expiry,
+        max(kept_until) AS last_kept
     FROM {claims} WHERE name IN ({names}) GROUP BY name, owner
 ) WHERE last_kind != 0 AND last_expiry > {since}
 UNION ALL
 SELECT
-    concat('k:', key), '', toUInt8(8), version, toUInt64(0), expires_at, value
+    concat('k:', key), '', toUInt8(8), version, toUInt64(0), expires_at, toInt64(0), value
 FROM (
     SELECT key, version, expires_at, value
     FROM {state} WHERE key IN ({keys}) ORDER BY version DESC LIMIT 1 BY key
 )
 UNION ALL
-SELECT '', '', toUInt8(9), toUInt64(0), toUInt64(0), {now}, ''"""
+SELECT '', '', toUInt8(9), toUInt64(0), toUInt64(0), {now}, toInt64(0), ''"""
 _PARTITIONS: Final = """\
 SELECT DISTINCT partition FROM system.parts
 WHERE database = currentDatabase() AND table = '{claims}' AND active"""

@@ -221,8 +221,13 @@ class Leases:
             del self._held[name]
 
     def _renewed(self, want: Want) -> Claim:
-        seq = self.ledger.stamp(want.claim.seq)
-        return evolve(want.claim, seq=seq, expires_at=self.ledger.after(want.lease))
+        expires_at = self.ledger.after(want.lease)
+        return evolve(
+            want.claim,
+            seq=self.ledger.stamp(want.claim.seq),
+            expires_at=expires_at,
+            kept_until=max(expires_at, want.claim.kept_until),
+        )
 
     def _claim(self, name: str, token: str, lease: timedelta, above: int = 0) -> Claim:
         ticket = self.ledger.stamp(above)

@@ -12,17 +12,19 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, astuple, define, evolve, field, frozen
 
-from acteon.state import PENDING
+from acteon.state import PENDING, StateSerializationError
 from acteon.state_clickhouse.calls import Engine
 from acteon.state_clickhouse.clock import ServerClock, Span
 from acteon.state_clickhouse.layout import FOR_EVER, KEY, LEASE, OVER, Layout, is_time, is_value
 
-_CLAIM_COLUMNS = "name, owner, kind, ticket, seq, expires_at"
+_CLAIM_COLUMNS = "name, owner, kind, ticket, seq, expires_at, kept_until"
 _VALUE_COLUMNS = "key, value, version, expires_at"
 _MOST_OWED = 10_000
 _MILLISECOND = timedelta(milliseconds=1)
+_AHEAD = 24 * 3_600_000_000
+"""By how many microseconds stamps of others may be ahead of the clock: somebody may have set it."""
 
 
 @frozen
@@ -37,6 +39,8 @@ class Claim:
             claims the one with the lowest comes first.
         seq: Which of the rows of one owner and name it is; the highest counts.
         expires_at: When it ends by itself, in milliseconds of the server's clock.
+        kept_until: The latest `expires_at` of its rows: none of them is removed before. Without
+            that the one that ends it, or cuts it short, could go before those that it is about.
     """
 
     name: str
@@ -45,6 +49,12 @@ class Claim:
     ticket: int
     seq: int
     expires_at: int
+    kept_until: int = field(default=Factory(lambda self: self.expires_at, takes_self=True))
+
+    @property
+    def length(self) -> int:
+        """For how many milliseconds it lasts, counted from its last renewal."""
+        return self.expires_at - self.seq // 1000
 
     @property
     def rank(self) -> tuple[int, str]:
@@ -126,11 +136,13 @@ class Ledger:
         engine: What carries out the statements.
         layout: The statements.
         clock: The server's clock.
+        patience: How long a statement may take, with all that it waits for.
     """
 
     engine: Engine
     layout: Layout
     clock: ServerClock
+    patience: timedelta
     monotonic: Callable[[], float] = time.monotonic
     _stamp: int = field(default=0, init=False)
     _owed: dict[tuple[str, str], Claim] = field(
@@ -149,10 +161,29 @@ class Ledger:
         return min(self.now().middle + max(0, -(-time // _MILLISECOND)), FOR_EVER)
 
     def stamp(self, above: int = 0) -> int:
-        """Return a number for a ticket, a seq or a version, higher than all before here."""
+        """Return a number for a ticket, a seq or a version, higher than all before here.
+
+        It is higher than `above` too, unless that is far ahead of the clock: others would have to
+        be as far ahead then.
+        """
+        now = self.now().middle * 1000
+        if above > now + _AHEAD:
+            above = 0
         # By two: between a claim's seq and the next stamp there is that of its end.
-        self._stamp = max(self._stamp, above, self.now().middle * 1000) + 2
+        self._stamp = max(self._stamp, above, now) + 2
         return self._stamp
+
+    def check(self, standing: Standing) -> None:
+        """Raise if the entry cannot be written any more.
+
+        Raises:
+            StateSerializationError: Somebody has written a version that no other can follow.
+        """
+        if standing.value is not None and standing.version > self.now().middle * 1000 + _AHEAD:
+            raise StateSerializationError(
+                f"expected versions in microseconds since 1970, found {standing.version} at"
+                f" {standing.value.name.removeprefix(KEY)!r}; delete that row"
+            )
 
     async def read(self, names: Collection[str]) -> dict[str, Standing]:
         """Return how things stand with `names`."""
@@ -160,13 +191,13 @@ class Ledger:
         answer = await self.engine.ask(self.layout.read(names, int(before.earliest) - 1))
         claims: dict[str, list[Claim]] = {name: [] for name in names}
         values: dict[str, Value] = {}
-        for name, owner, kind, ticket, seq, expires_at, text in answer.rows:
+        for name, owner, kind, ticket, seq, expires_at, kept_until, text in answer.rows:
             if is_time(kind):
                 self.clock.observe(expires_at, answer.sent, answer.received)
             elif is_value(kind):
-                values[name] = Value(name, text, ticket, expires_at)
+                values[name] = Value(name, _text(text), ticket, expires_at)
             else:
-                claims[name].append(Claim(name, owner, kind, ticket, seq, expires_at))
+                claims[name].append(Claim(name, owner, kind, ticket, seq, expires_at, kept_until))
         now = self.now()
         return {name: _standing(claims[name], values.get(name), now) for name in names}
 
@@ -185,7 +216,7 @@ class Ledger:
         await self.engine.insert(
             self.layout.claims,
             _CLAIM_COLUMNS,
-            [(one.name, one.owner, one.kind, one.ticket, one.seq, one.expires_at) for one in rows],
+            [astuple(one) for one in rows],
         )
         for place in [*wanted, *owed]:
             self._owed.pop(place, None)
@@ -209,6 +240,11 @@ class Ledger:
                     for one in values
                 ],
             )
+
+
+def _text(value: str | bytes) -> str:
+    # The driver gives octets where they are no UTF-8; somebody else has written them.
+    return value if isinstance(value, str) else value.decode(errors="replace")
 
 
 def _standing(claims: list[Claim], value: Value | None, now: Span) -> Standing:

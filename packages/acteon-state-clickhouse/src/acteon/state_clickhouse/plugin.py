@@ -44,7 +44,7 @@ class ClickHouseStatePlugin(StatePlugin):
             )
         async with Calls(config) as calls:
             layout = Layout(config.prefix, await calls.version())
-            async with Session(calls, layout) as session:
+            async with Session(calls, layout, config.patience) as session:
                 session.start(sweep_now_and_then(session, config.sweep_interval))
                 session.start(keep_time(session))
                 yield clickhouse_backend(session)

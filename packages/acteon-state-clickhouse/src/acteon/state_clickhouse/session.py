@@ -31,11 +31,13 @@ class Session:
     Attributes:
         engine: What carries out the statements; it stays its owner's.
         layout: The statements.
+        patience: How long a statement may take, with all that it waits for.
         clock: Measures pauses and trips.
     """
 
     engine: Engine
     layout: Layout
+    patience: timedelta = timedelta(seconds=5)
     clock: Clock = SYSTEM_CLOCK
     ledger: Ledger = field(init=False)
     turns: Turns = field(init=False)
@@ -45,7 +47,11 @@ class Session:
 
     def __attrs_post_init__(self) -> None:
         self.ledger = Ledger(
-            self.engine, self.layout, ServerClock(self.layout.step), self.clock.monotonic
+            self.engine,
+            self.layout,
+            ServerClock(self.layout.step),
+            self.patience,
+            self.clock.monotonic,
         )
         self.turns = Turns(self.ledger, self.clock)
         self.leases = Leases(self.ledger, self.turns, self.clock)

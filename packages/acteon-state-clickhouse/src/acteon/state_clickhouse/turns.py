@@ -26,7 +26,10 @@ PAUSES: Final = tuple(timedelta(milliseconds=pause) for pause in (2, 4, 8, 16, 3
 PATIENCE: Final = timedelta(seconds=5)
 """How long a turn is waited for."""
 LENGTH: Final = timedelta(seconds=15)
-"""When a turn ends whose owner has crashed; in the meantime it is waited for."""
+"""When a turn ends at the earliest whose owner has crashed; in the meantime it is waited for."""
+
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @define(eq=False)
@@ -82,7 +85,7 @@ class Turns:
         """Return new claims for a turn on `names`."""
         owner = uuid4().hex
         ticket = self.ledger.stamp(above)
-        expires_at = self.ledger.after(LENGTH)
+        expires_at = self.ledger.after(max(LENGTH, 3 * self.ledger.patience))
         return {name: Claim(name, owner, TURN, ticket, ticket, expires_at) for name in names}
 
     async def withdraw(self, claims: Collection[Claim]) -> None:
@@ -125,6 +128,8 @@ class Turns:
                 raise
             if turn.alone:
                 return turn
+            for standing in turn.standings.values():
+                self.ledger.check(standing)
             above = max(standing.version for standing in turn.standings.values())
             await self.withdraw(claims.values())
             await self._until_nobody(names, deadline)
@@ -187,9 +192,11 @@ def next_value(
     """Return the version that comes after all that the turn or lease `claim` has seen.
 
     Raises:
-        StateBackendError: The claim ends too soon.
+        StateBackendError: The claim ends too soon: before the statement that writes it may have
+            come to its end, or before half of a lease is left that is as short as that.
     """
-    if ledger.now().latest >= claim.expires_at:
+    margin = min(ledger.patience / _MILLISECOND, claim.length / 2)
+    if ledger.now().latest + margin >= claim.expires_at:
         raise StateBackendError("clickhouse: the server took too long, and nothing was written")
     # Later than the claims too: they end with it.
     tickets = [one.ticket for one in standing.claims]

@@ -123,14 +123,33 @@ class Calls:
         loop = asyncio.get_running_loop()
         try:
             answer: Mapping[str, Any] = await loop.run_in_executor(self._threads, call)
+            _check(answer, self.config.where)
         except (ClientError, BotoCoreError) as error:
             if is_outage(error):
                 self._outage.failed(line(error), begun)
-            else:
+            elif isinstance(error, ClientError):
                 self._outage.answered(begun)
             raise
+        except Exception as error:
+            # Whatever the driver stumbles over in what is no answer of DynamoDB's.
+            failure = (
+                error if isinstance(error, StateConnectionError) else _stranger(self.config.where)
+            )
+            self._outage.failed(failure, begun)
+            raise failure from error
         self._outage.answered(begun)
         return answer
+
+
+def _check(answer: Any, where: str) -> None:
+    """Raise if something else than DynamoDB has given `answer`, such as a proxy's page."""
+    about = answer.get("ResponseMetadata", {}) if isinstance(answer, Mapping) else {}
+    if not {"x-amzn-requestid", "x-amz-crc32"} & set(about.get("HTTPHeaders", ())):
+        raise _stranger(where)
+
+
+def _stranger(where: str) -> StateConnectionError:
+    return StateConnectionError(f"{where}: what answers there is not DynamoDB; correct the url")
 
 
 def _client(config: DynamoDBStateConfig) -> BaseClient:

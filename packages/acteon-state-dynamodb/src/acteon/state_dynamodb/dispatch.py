@@ -25,7 +25,7 @@ from acteon.state import (
 from acteon.state_dynamodb.counting import asked, count_one
 from acteon.state_dynamodb.items import Item, expiring, remaining, text
 from acteon.state_dynamodb.locks import OWNER, DynamoDBLocks, busy, released
-from acteon.state_dynamodb.store import DynamoDBStateStore
+from acteon.state_dynamodb.store import MEETINGS, DynamoDBStateStore
 from acteon.state_dynamodb.table import Table, Written
 from acteon.state_dynamodb.texts import scalar
 from acteon.state_dynamodb.writes import LIVE, Write, delete, lease, put
@@ -69,7 +69,7 @@ class DynamoDBDispatch(DispatchState):
         quotas = dict(enumerate(wanted.quotas))  # by place; without those that cannot be asked
         found: dict[int, Item] = {}
         error: StateError | None = None
-        while True:
+        for _ in range(MEETINGS):
             now = self.table.now()
             written = iter(await self._write(wanted, quotas, found, now))
             if wanted.lock is not None and not (lock := next(written)).done:
@@ -91,6 +91,7 @@ class DynamoDBDispatch(DispatchState):
                 return Began(refused=refused, quota_error=error, values=values)
             # What is left has room: its window is over, or others were faster.
             found = unmet
+        raise self.table.crowded(self.table.layout.entry(wanted.quotas[0].key))
 
     async def _write(
         self, wanted: Begin, quotas: Mapping[int, Quota], found: Mapping[int, Item], now: int

@@ -14,6 +14,7 @@ Other programs may leave out `expires_ms`: then `expires_at` counts.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ LONGEST_PK: Final = 2048
 LONGEST_SK: Final = 1024
 HASHED: Final = "sha256:"
 
+LONGEST_MS: Final = 10**15
+"""Milliseconds; whoever says more means for ever."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -120,11 +123,17 @@ def expiry(item: Item) -> Item:
 
 
 def remaining(item: Item, now: int) -> timedelta | None:
-    """Return how long `item` still lasts, or None if that is for ever."""
-    if "expires_ms" in item:
-        return (_whole(item["expires_ms"]) - now) * _MILLISECOND
-    if "expires_at" in item:
-        return (_whole(item["expires_at"]) * 1000 - now) * _MILLISECOND
+    """Return how long `item` still lasts, or None if that is for ever.
+
+    It goes by what the conditions of writes go by: to these, times that are no numbers never come.
+    """
+    for name, unit in (("expires_ms", 1), ("expires_at", 1000)):
+        if name in item:
+            found = item[name].get("N")
+            if found is None:
+                return None
+            left = min(int(Decimal(found) * unit) - now, LONGEST_MS)
+            return max(left, -LONGEST_MS) * _MILLISECOND
     return None
 
 

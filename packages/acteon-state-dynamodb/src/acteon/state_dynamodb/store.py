@@ -23,6 +23,8 @@ from acteon.state_dynamodb.writes import FREE, LIVE, delete, put
 
 ATTEMPTS: Final = 10
 """How often a large text is read that is replaced again and again meanwhile."""
+MEETINGS: Final = 30
+"""How often what others change meanwhile is tried again."""
 
 
 @frozen
@@ -58,12 +60,13 @@ class DynamoDBStateStore(StateStore):
             raise StateSerializationError("expected a number of at most 64 bits, found more")
         address = self.table.layout.entry(key)
         found: Item | None = None
-        while True:
+        for _ in range(MEETINGS):
             write, total = add(address, delta, ttl, found, self.table.now())
             written = await self.table.write(write)
             if written.done:
                 return count_of(written.item) if total is None else total
             found = written.item
+        raise self.table.crowded(address)
 
     async def compare_and_swap(
         self, key: StateKey, expected: str | None, new: str | None, *, ttl: timedelta | None
@@ -81,10 +84,8 @@ class DynamoDBStateStore(StateStore):
 
     async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
         address, quota = self.table.layout.entry(key), Quota(key, limit, window)
-        if limit <= 0:
-            return asked(quota, await self.table.get(address), self.table.now())
         found: Item | None = None
-        while True:
+        for _ in range(MEETINGS):
             now = self.table.now()
             written = await self.table.write(count_one(address, quota, found, now))
             if written.done:
@@ -93,6 +94,7 @@ class DynamoDBStateStore(StateStore):
             taken = asked(quota, found, now)
             if not taken.admitted:
                 return taken
+        raise self.table.crowded(address)
 
     async def _text(self, key: StateKey, item: Item | None) -> str | None:
         texts = Texts(self.table)

@@ -55,6 +55,13 @@ class Table:
         """Return the milliseconds since 1970."""
         return milliseconds(self.clock.now())
 
+    def crowded(self, address: Item) -> StateBackendError:
+        """Return the error of who did not get at the item at `address` for all the others."""
+        return StateBackendError(
+            f"{self.calls.config.where}: the item {address['pk']['S']!r} {address['sk']['S']!r}"
+            " changes all the time"
+        )
+
     async def get(self, address: Item) -> Item | None:
         """Return the item at `address` unless there is none, or it has expired."""
         request = {"TableName": self.name, "Key": address, "ConsistentRead": True}
