@@ -182,12 +182,22 @@ async def test_a_switched_rule_stays_switched_over_reloads(
 
 
 async def test_of_equal_names_the_first_is_switched(
-    open_gateway: OpenGateway, directory: Path
+    open_gateway: OpenGateway, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     (directory / "a.yaml").write_text(rules("a", "a"))
     async with open_gateway(rules_directory=directory) as gateway:
         await gateway.set_rule_enabled("a", enabled=False)
         assert [rule.enabled for rule in gateway.rules] == [False, True]
+        assert switched(caplog) == [("a rule was switched off", "a")]
+
+
+def switched(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [
+        (record.message, vars(record)["acteon.rule"])
+        for record in caplog.records
+        if "switched" in record.message
+    ]
 
 
 async def test_an_unknown_rule_cannot_be_switched(open_gateway: OpenGateway) -> None:
@@ -208,13 +218,18 @@ async def _two(
 
 
 async def test_others_follow_a_switch_and_a_reload_within_a_second(
-    open_gateway: OpenGateway, directory: Path, clock: ManualClock
+    open_gateway: OpenGateway,
+    directory: Path,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     (directory / "a.yaml").write_text(rules("a"))
     async with _two(open_gateway, directory) as (one, other):
         await one.set_rule_enabled("a", enabled=False)
         await clock.advance(1.1 * SECOND)
         await until(lambda: not other.rules[0].enabled)
+        assert switched(caplog) == [("a rule was switched off", "a")] * 2
 
         (directory / "a.yaml").write_text(rules("b"))
         await one.reload_rules()

@@ -140,7 +140,10 @@ async def test_the_rule_that_held_an_action_back_is_the_one_that_is_told(
 
 @pytest.mark.parametrize("policy", OnStoreError)
 async def test_a_store_that_cannot_count_lets_through_unless_told_otherwise(
-    open_gateway: OpenGateway, state: StateBackend, policy: OnStoreError
+    open_gateway: OpenGateway,
+    state: StateBackend,
+    policy: OnStoreError,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await state.store.set(
         StateKey("notifications", "t1", "rate_limit", "three"), "no number", ttl=None
@@ -151,7 +154,10 @@ async def test_a_store_that_cannot_count_lets_through_unless_told_otherwise(
                 await gateway.dispatch(make_action(id="a1"))
             assert gateway.held == 0
         else:
-            assert isinstance(await gateway.dispatch(make_action(id="a1")), Executed)
+            for name in ("a0", "a1"):
+                assert isinstance(await gateway.dispatch(make_action(id=name)), Executed)
+            (told,) = [record for record in caplog.records if "cannot count" in record.message]
+            assert vars(told)["acteon.key"] == "notifications:t1:rate_limit:three"
         assert gateway.audit is not None
         record = await gateway.audit.latest("a1")
 

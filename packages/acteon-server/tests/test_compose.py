@@ -17,7 +17,7 @@ def test_the_server_is_reachable_at_the_port_that_is_published() -> None:
     config = load_config(None, environ=service["environment"])
     (published,) = service["ports"]
 
-    assert published == f"{config.server.port}:{config.server.port}"
+    assert published == f"127.0.0.1:{config.server.port}:{config.server.port}"
     assert config.server.beyond_loopback
     assert config.server.allow_anonymous
 

@@ -249,6 +249,13 @@ def test_nothing_that_is_configured_shows_in_a_representation() -> None:
     assert found.secrets.hide(f"password {SECRET} refused") == "password [hidden] refused"
 
 
+def test_a_password_that_is_the_user_too_hides_no_open_part_of_a_url() -> None:
+    secrets = Secrets.of(["postgres://acteon:acteon@db/acteon", "postgres://acteon:pw123456@db/x"])
+    told = "postgres at db/acteon: password authentication failed for user acteon"
+    assert secrets.hide(told) == told
+    assert secrets.hide("pw123456 is wrong") == "[hidden] is wrong"
+
+
 def attrs_of(found: Config) -> list[object]:
     return [found.state, found.state.settings, found.providers, found.secrets]
 

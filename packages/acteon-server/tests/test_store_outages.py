@@ -10,10 +10,11 @@ from time import monotonic
 from typing import Any
 
 import aiohttp
+import psycopg
 import pytest
 from attrs import define, field
 
-from servers import postgres, redis
+from servers import clickhouse, dynamodb, postgres, redis
 from servers.process import Server
 
 pytestmark = pytest.mark.server
@@ -31,12 +32,16 @@ cors_allowed_origins = []
 [state]
 backend = "{backend}"
 url = "{url}"
+{more}
 
 [[providers]]
 name = "log"
 type = "log"
 """
+MORE = {"clickhouse": "allow_weak_locks = true"}
 STORES: dict[str, Callable[[], AbstractContextManager[Server]]] = {
+    "clickhouse": clickhouse.running,
+    "dynamodb": dynamodb.running,
     "postgres": postgres.running,
     "redis": redis.running,
 }
@@ -86,10 +91,10 @@ class Gateway:
             self.process.terminate()
         await self.process.wait()
 
-    def told(self) -> list[str]:
-        """Return what it has logged of its store since it listens."""
+    def told(self, logger: str) -> list[str]:
+        """Return what it has logged of its store since it listens, by that logger."""
         listens = next(n for n, line in enumerate(self.lines) if "listening url=" in line)
-        return [line for line in self.lines[listens + 1 :] if "acteon.state" in line]
+        return [line for line in self.lines[listens + 1 :] if logger in line]
 
     async def works_again(self) -> float:
         """Return after how many seconds a dispatch succeeds; they are tried one by one."""
@@ -109,7 +114,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[tuple[str, Server]]:
 async def gateway(store: tuple[str, Server], tmp_path: Path) -> AsyncIterator[Gateway]:
     backend, server = store
     config = tmp_path / "acteon.toml"
-    config.write_text(CONFIG.format(backend=backend, url=server.url))
+    config.write_text(CONFIG.format(backend=backend, url=server.url, more=MORE.get(backend, "")))
     process = await asyncio.create_subprocess_exec(
         PROGRAM, "-c", str(config), stdout=DEVNULL, stderr=PIPE, cwd=tmp_path
     )
@@ -156,10 +161,79 @@ async def test_an_outage_is_answered_told_and_over(
     await asyncio.to_thread(begins_again, server)
     assert await gateway.works_again() < RECOVERY
     assert gateway.process.returncode is None
+    await told_twice(gateway, "acteon.state")
+
+
+async def told_twice(gateway: Gateway, logger: str) -> None:
+    """Check that one line told that the store went, and one that it is back, and no other."""
     await gateway.end()
     async with asyncio.timeout(5):
         while "stopped" not in gateway.lines[-1]:  # noqa: ASYNC110 - what is left to be read
             await asyncio.sleep(0.01)
-    assert [line.split()[1] for line in gateway.told()] == ["WARN", "INFO"]
-    assert [line for line in gateway.lines if " WARN " in line] == gateway.told()[:1]
+    told = gateway.told(logger)
+    assert [line.split()[1] for line in told] == ["WARN", "INFO"]
+    assert [line for line in gateway.lines if " WARN " in line] == told[:1]
     assert not any("Traceback" in line or "ERROR" in line for line in gateway.lines)
+
+
+def full(server: Server) -> None:
+    redis.ask(server.port, "CONFIG", "SET", "maxmemory", "1000")
+
+
+def not_full(server: Server) -> None:
+    redis.ask(server.port, "CONFIG", "SET", "maxmemory", "0")
+
+
+def replica(server: Server) -> None:
+    redis.ask(server.port, "REPLICAOF", "127.0.0.1", "1")
+
+
+def primary(server: Server) -> None:
+    redis.ask(server.port, "REPLICAOF", "NO", "ONE")
+
+
+def read_only(server: Server) -> None:
+    _set(server, "default_transaction_read_only = on")
+
+
+def writable(server: Server) -> None:
+    _set(server, "default_transaction_read_only = off")
+
+
+def _set(server: Server, setting: str) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f"ALTER SYSTEM SET {setting}".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    ("store", "ends", "begins_again"),
+    [
+        ("redis", full, not_full),
+        ("redis", replica, primary),
+        ("postgres", read_only, writable),
+    ],
+    indirect=["store"],
+)
+async def test_a_store_that_takes_no_writes_is_answered_told_and_over(
+    store: tuple[str, Server],
+    gateway: Gateway,
+    ends: Callable[[Server], None],
+    begins_again: Callable[[Server], None],
+) -> None:
+    _, server = store
+    assert (await gateway.dispatch())[0] == 200
+    await asyncio.to_thread(ends, server)
+    async with asyncio.timeout(RECOVERY):
+        while (await gateway.dispatch())[0] == 200:
+            pass
+    for _ in range(3):
+        status, answer = await gateway.dispatch()
+        assert status == 500
+        assert answer["retryable"] is True
+        async with gateway.session.get(f"{gateway.url}/ready") as ready:
+            assert ready.status == 503
+    await asyncio.to_thread(begins_again, server)
+    assert await gateway.works_again() < RECOVERY
+    await told_twice(gateway, "acteon.gateway.outage")

@@ -1,13 +1,18 @@
 """What the writers of rules are told, once, about actions that their rules were not written for."""
 
 import logging
+from typing import Final
 
 from attrs import define, field
 
 from acteon.gateway.records import Story
 from acteon.rules import RuleSet
+from acteon.state import Quota, StateError
 
 log = logging.getLogger(__name__)
+
+_MOST: Final = 1_000
+"""How many entries are told of that cannot be counted in."""
 
 
 @define(eq=False)
@@ -16,6 +21,20 @@ class Advice:
 
     _rules: RuleSet | None = field(default=None, init=False)
     _told: set[str] = field(factory=set[str], init=False)
+    _uncountable: set[str] = field(factory=set[str], init=False)
+
+    def let_through(self, story: Story, quota: Quota, error: StateError) -> None:
+        """Note that `quota` cannot be counted in: its throttle lets everything through."""
+        story.note("throttle_error", str(error))
+        key = quota.key.text
+        if key in self._uncountable or len(self._uncountable) == _MOST:
+            return
+        self._uncountable.add(key)
+        log.warning(
+            "a throttle cannot count and lets everything through: "
+            "correct or delete the entry of the state store",
+            extra={"acteon.key": key, "acteon.error": str(error)},
+        )
 
     def without_key(self, story: Story, rule: str, rules: RuleSet) -> None:
         """Note that `rule` of `rules` deduplicates an action that has no key for that.

@@ -231,10 +231,10 @@ class Pipeline:
         refusal = refused_by(began, self.settings.lease)
         if refusal is not None:
             return refusal
-        if began.quota_error is not None:
+        if began.quota_error is not None and quota is not None:
             if self.settings.on_store_error is OnStoreError.DENY:
                 raise StateFailedError(began.quota_error)
-            story.note("throttle_error", str(began.quota_error))
+            self._advice.let_through(story, quota, began.quota_error)
         return None
 
     def _check_lock(self, began: Began) -> None:

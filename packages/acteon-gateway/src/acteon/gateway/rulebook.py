@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
@@ -149,6 +149,7 @@ class Rulebook:
         with no_full_collections():
             current = await _in_thread(_toggled, written, toggles)
         # From here on nothing is awaited: it is another set of rules all at once.
+        _tell_switched(self._toggles.enabled, toggles.enabled, written)
         self._toggles, self._as_written, self.current = toggles, written, current
 
     async def _load(
@@ -349,6 +350,18 @@ def _tell(problems: Iterable[str]) -> None:
 
 def _parsed(files: RuleFiles, strict: bool) -> LoadedRules:
     return files.parse(strict=strict)
+
+
+def _tell_switched(before: Mapping[str, bool], after: Mapping[str, bool], rules: RuleSet) -> None:
+    """Say which of `rules` have been switched on or off, here or at another gateway."""
+    first = {rule.name: rule for rule in reversed(rules.rules)}
+    for rule in first.values():
+        enabled = after.get(rule.name, rule.enabled)
+        if enabled != before.get(rule.name, rule.enabled):
+            log.info(
+                "a rule was switched on" if enabled else "a rule was switched off",
+                extra={"acteon.rule": rule.name},
+            )
 
 
 def _toggled(rules: RuleSet, toggles: Toggles) -> RuleSet:

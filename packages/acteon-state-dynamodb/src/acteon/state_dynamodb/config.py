@@ -83,7 +83,7 @@ class DynamoDBStateConfig:
 
     url: str | None = field(default=None, validator=_is_address)
     region: str = field(default="us-east-1", validator=_is_region)
-    table_name: str = field(default="acteon_state", validator=_is_table)
+    table_name: str = field(default="acteon", validator=_is_table)
     prefix: str = field(default="acteon", validator=_is_prefix)
     create_table: bool | None = None
     fused: bool = True

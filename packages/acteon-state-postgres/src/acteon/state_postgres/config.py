@@ -48,7 +48,8 @@ def _is_span(_: object, attribute: "Attribute[float]", value: float) -> None:
         )
 
 
-def _seconds(default: float) -> Any:
+def seconds(default: float) -> Any:
+    """Return a field for a time of at most an hour."""
     return field(default=default, validator=_is_span)
 
 
@@ -58,7 +59,39 @@ def _folded(name: str) -> str:
 
 
 @frozen(kw_only=True)
-class PostgresStateConfig:
+class PostgresConfig:
+    """Where a database is, and the limits of those who use it.
+
+    Attributes:
+        url: `postgres://user:password@host:5432/database`, with libpq's parameters after a `?`.
+        prefix: What the names of our tables and functions begin with.
+        schema: The schema that they are in.
+        pool_size: Connections at the most.
+        connect_timeout_seconds: The time for connecting to one host, and for waiting until a
+            connection is free.
+        command_timeout_seconds: The time for one statement.
+    """
+
+    url: str = field(validator=_is_postgres_url, repr=False, metadata={_WANTED: _URL})
+    prefix: str = field(default="acteon_", validator=_is_name, converter=_folded)
+    schema: str = field(default="public", validator=_is_name, converter=_folded)
+    pool_size: int = field(default=10, validator=ge(1))
+    connect_timeout_seconds: float = seconds(2.0)
+    command_timeout_seconds: float = seconds(3.0)
+
+    @property
+    def connect_timeout(self) -> timedelta:
+        """The time for connecting."""
+        return timedelta(seconds=self.connect_timeout_seconds)
+
+    @property
+    def command_timeout(self) -> timedelta:
+        """The time for one statement."""
+        return timedelta(seconds=self.command_timeout_seconds)
+
+
+@frozen(kw_only=True)
+class PostgresStateConfig(PostgresConfig):
     """The keys of `[state]` with `backend = "postgres"`.
 
     Attributes:
@@ -75,23 +108,7 @@ class PostgresStateConfig:
         sweep_interval_seconds: The time between two removals of what has expired.
     """
 
-    url: str = field(validator=_is_postgres_url, repr=False, metadata={_WANTED: _URL})
-    prefix: str = field(default="acteon_", validator=_is_name, converter=_folded)
-    schema: str = field(default="public", validator=_is_name, converter=_folded)
-    pool_size: int = field(default=10, validator=ge(1))
-    connect_timeout_seconds: float = _seconds(2.0)
-    command_timeout_seconds: float = _seconds(3.0)
-    sweep_interval_seconds: float = _seconds(60.0)
-
-    @property
-    def connect_timeout(self) -> timedelta:
-        """The time for connecting."""
-        return timedelta(seconds=self.connect_timeout_seconds)
-
-    @property
-    def command_timeout(self) -> timedelta:
-        """The time for one statement."""
-        return timedelta(seconds=self.command_timeout_seconds)
+    sweep_interval_seconds: float = seconds(60.0)
 
     @property
     def sweep_interval(self) -> timedelta:

@@ -25,7 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from acteon.core import SYSTEM_CLOCK, Clock, Outage, Tasks
 from acteon.state import StateBackendError, StateConnectionError
-from acteon.state_postgres.config import PostgresStateConfig
+from acteon.state_postgres.config import PostgresConfig
 from acteon.state_postgres.errors import AgainError, LateError, is_crowded, is_outage, translated
 
 log = logging.getLogger(__name__)
@@ -53,11 +53,13 @@ class Connections:
     Attributes:
         config: Where the database is, and the limits.
         clock: Measures the pauses.
+        what: What the database is to those who use it, for messages.
         where: Host, port and database, for messages.
     """
 
-    config: PostgresStateConfig
+    config: PostgresConfig
     clock: Clock = SYSTEM_CLOCK
+    what: str = "state store"
     where: str = field(init=False)
     _arguments: dict[str, Any] = field(init=False, repr=False)
     _connect_seconds: float = field(init=False)
@@ -76,7 +78,7 @@ class Connections:
         pairs = zip(hosts, ports, strict=False)
         addresses = ",".join(f"{host or 'localhost'}:{port or 5432}" for host, port in pairs)
         self.where = f"{addresses}/{said.get('dbname') or said.get('user') or ''}"
-        self._outage = Outage(log, "state store", self.where)
+        self._outage = Outage(log, self.what, self.where)
         seconds = self.config.connect_timeout_seconds
         self._connect_seconds = seconds * len(hosts)
         self._arguments = {
@@ -137,7 +139,7 @@ class Connections:
             rows = await self._answer(connection, statement, parameters)
         except (psycopg.Error, UnicodeError) as error:
             failure = translated(error, self.where)
-            if isinstance(error, psycopg.Error) and is_outage(error):
+            if isinstance(failure, StateConnectionError):
                 self._outage.failed(failure, begun)
             raise failure from error
         except LateError as error:

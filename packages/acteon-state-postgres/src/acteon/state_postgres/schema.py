@@ -60,17 +60,32 @@ async def prepare(connections: Connections, layout: Layout) -> None:
 async def _missing(connections: Connections, layout: Layout) -> list[str]:
     """Return which of `PARTS` there are not."""
     relations = [part for part in PARTS if part not in FUNCTIONS]
+    has_relations, has_functions = await check(
+        connections,
+        layout.schema,
+        [layout.name(part).as_string() for part in relations],
+        [layout.plain_name(part) for part in FUNCTIONS],
+    )
+    there = dict(zip(relations, has_relations, strict=True))
+    there |= dict(zip(FUNCTIONS, has_functions, strict=True))
+    return [part for part in PARTS if not there[part]]
+
+
+async def check(
+    connections: Connections, schema: str, relations: list[str], functions: list[str]
+) -> tuple[list[bool], list[bool]]:
+    """Return which of these relations (full names) and functions of `schema` there are.
+
+    Raises:
+        ConfigError: The database cannot be used as it is; the text says what to change.
+        StateError: It cannot be reached.
+    """
     try:
         (
             (encoding, read_only, role, has_schema, has_relations, has_functions),
         ) = await connections.run(
             _CHECK.encode(),
-            (
-                sql.Identifier(layout.schema).as_string(),
-                [layout.name(part).as_string() for part in relations],
-                layout.schema,
-                [layout.plain_name(part) for part in FUNCTIONS],
-            ),
+            (sql.Identifier(schema).as_string(), relations, schema, functions),
         )
     except StateConnectionError as error:
         for text, hint in _HINTS.items():
@@ -82,17 +97,15 @@ async def _missing(connections: Connections, layout: Layout) -> list[str]:
         raise ConfigError(f"{where}: the database is in {encoding}; create one in UTF8")
     if not has_schema:
         raise ConfigError(
-            f"{where}: there is no schema {layout.schema}, or {role} may not use it: "
-            f"CREATE SCHEMA {layout.schema} AUTHORIZATION {role}"
+            f"{where}: there is no schema {schema}, or {role} may not use it: "
+            f"CREATE SCHEMA {schema} AUTHORIZATION {role}"
         )
     if read_only:
         raise ConfigError(
             f"{where}: the server is read-only, a standby perhaps; correct 'url', or name all "
             "hosts there and add ?target_session_attrs=read-write"
         )
-    there = dict(zip(relations, has_relations, strict=True))
-    there |= dict(zip(FUNCTIONS, has_functions, strict=True))
-    return [part for part in PARTS if not there[part]]
+    return has_relations, has_functions
 
 
 def _list(parts: list[str], layout: Layout) -> str:

@@ -59,7 +59,7 @@ def translated(error: Exception, place: str) -> StateError:
         case MasterDownError():
             return StateConnectionError(f"{place} is a replica that has lost its primary")
         case ReadOnlyError():
-            return StateConnectionError(f"{place} is a read-only replica; name its primary")
+            return StateBackendError(f"{place} is a read-only replica; name its primary")
         case InvalidResponse():
             return StateConnectionError(f"{place} does not speak Redis's protocol; correct the url")
         case RedisClusterException() if "Cluster mode is not enabled" in text:

@@ -60,10 +60,6 @@ class RedisStateStore(StateStore):
         admitted, left = answer
         return Taken(bool(admitted), remaining(left, window))
 
-    async def ping(self) -> None:
-        # A write, so that a replica does not pass, that changes nothing.
-        await self.delete(StateKey("_system", "_health", "state", "ping"))
-
 
 @define(eq=False)
 class RedisLocks(Locks):

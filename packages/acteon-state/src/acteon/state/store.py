@@ -87,8 +87,9 @@ class StateStore(ABC):
         """
 
     async def ping(self) -> None:
-        """Return if the store answers; raise `StateError` if it does not."""
-        await self.get(StateKey("_system", "_health", "state", "ping"))
+        """Return if the store can be read and written; raise `StateError` if it cannot."""
+        key = StateKey("_system", "_health", "state", "ping")
+        await self.set(key, "", ttl=timedelta(minutes=1))
 
 
 class Locks(ABC):

@@ -60,7 +60,8 @@ class Secrets:
         for value in values:
             found.add(str(value))
             password = url_password(value)
-            if password:
+            # Hiding a word that the URL's open parts hold as well would hide those.
+            if password and password not in url_open_parts(value):
                 found.add(password)
         # Messages quote names, and with them what these hold.
         quoted = {repr(value)[1:-1] for value in found}
@@ -91,6 +92,12 @@ def url_password(text: str) -> str | None:
         return urlsplit(text).password
     except ValueError:
         return None
+
+
+def url_open_parts(text: str) -> frozenset[str]:
+    """Return the user, the host, and the steps of the path in `text`, which is a URL."""
+    parts = urlsplit(text)
+    return frozenset({parts.username or "", parts.hostname or "", *parts.path.split("/")})
 
 
 def url_has_more(text: str) -> bool:
