@@ -1,20 +1,31 @@
 """The backend does what all backends do, and keeps it when its process is killed."""
 
+import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, closing
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from acteon_state_sqlite import SqliteConfig, SqliteStatePlugin
 
-from acteon.state import StateBackend, StateError, StateKey
+from acteon.state import (
+    StateBackend,
+    StateBackendError,
+    StateError,
+    StateKey,
+    StateSerializationError,
+)
 from acteon.state.testing import (
     BackendFixtures,
     DispatchStateConformance,
     DispatchStateModel,
     LocksConformance,
+    SharedStateConformance,
     StateStoreConformance,
     WindowConformance,
 )
@@ -46,6 +57,14 @@ class TestDispatch(OnSqlite, DispatchStateConformance): ...
 
 class TestDispatchModel(OnSqlite, DispatchStateModel):
     runs = 20  # Time passes by waiting.
+
+
+class TestSharing(SharedStateConformance):
+    @pytest.fixture
+    async def backends(self, tmp_path: Path) -> AsyncIterator[list[StateBackend]]:
+        async with AsyncExitStack() as stack:
+            config = SqliteConfig(path=str(tmp_path / "state.db"))
+            yield [await stack.enter_async_context(SqliteStatePlugin.open(config)) for _ in "1234"]
 
 
 KEY = StateKey("shop", "acme", "dedup", "order-17")
@@ -108,6 +127,25 @@ async def test_no_count_is_too_long_to_be_refused(tmp_path: Path) -> None:
         await backend.store.set(KEY, "7" * 5_000, ttl=None)
         with pytest.raises(StateError, match="expected a count"):
             await backend.store.increment(KEY, ttl=None)
+
+
+async def test_a_locked_file_keeps_nobody_waiting_for_long(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    async with SqliteStatePlugin.open(SqliteConfig(path=str(path))) as backend:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = monotonic()
+            calls = (backend.store.get(KEY) for _ in range(8))
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            assert {type(one) for one in found} == {StateBackendError}
+            assert monotonic() - began < 6
+        assert await backend.store.get(KEY) is None
+
+
+async def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    async with SqliteStatePlugin.open(SqliteConfig(path=str(tmp_path / "state.db"))) as backend:
+        with pytest.raises(StateSerializationError, match="surrogates not allowed"):
+            await backend.store.set(KEY, "\ud800", ttl=None)
 
 
 def test_it_is_as_short_as_it_is_said_to_be() -> None:

@@ -1,6 +1,8 @@
 """ClickHouse does what all backends do."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -12,9 +14,12 @@ from acteon.state.testing import (
     DispatchStateModel,
     LocksConformance,
     PassTime,
+    SharedStateConformance,
     StateStoreConformance,
     WindowConformance,
+    together,
 )
+from acteon.state_clickhouse import ClickHouseStateConfig, ClickHouseStatePlugin
 
 pytestmark = pytest.mark.server
 
@@ -55,3 +60,15 @@ class TestDispatch(OnClickHouse, DispatchStateConformance):
 
 class TestModel(OnClickHouse, DispatchStateModel):
     runs = 6
+
+
+class TestSharing(SharedStateConformance):
+    at_once = 12
+    rounds = 3
+    always_one = False
+
+    @pytest.fixture(scope="class")
+    async def backends(self, config: ClickHouseStateConfig) -> AsyncIterator[list[StateBackend]]:
+        async with AsyncExitStack() as stack:
+            opening = [ClickHouseStatePlugin.open(config) for _ in range(4)]
+            yield await together(stack.enter_async_context(one) for one in opening)

@@ -1,5 +1,7 @@
 """The backend does what all backends do: fused, and write by write."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -13,10 +15,16 @@ from acteon.state.testing import (
     DispatchStateModel,
     LocksConformance,
     PassTime,
+    SharedStateConformance,
     StateStoreConformance,
     WindowConformance,
 )
-from acteon.state_dynamodb import Calls, dynamodb_backend
+from acteon.state_dynamodb import (
+    Calls,
+    DynamoDBStateConfig,
+    DynamoDBStatePlugin,
+    dynamodb_backend,
+)
 
 pytestmark = pytest.mark.server
 
@@ -77,6 +85,17 @@ class TestSingleWrites(OnSingleWrites, DispatchStateConformance):
 
 class TestSingleWritesModel(OnSingleWrites, DispatchStateModel):
     pass
+
+
+class TestSharing(SharedStateConformance):
+    rounds = 3
+
+    @pytest.fixture
+    async def backends(self, config: DynamoDBStateConfig) -> AsyncIterator[list[StateBackend]]:
+        async with AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(DynamoDBStatePlugin.open(config)) for _ in "1234"
+            ]
 
 
 class TestStoreLocks(OnPrimitives, LocksConformance):

@@ -1,6 +1,7 @@
 """PostgreSQL does what all backends do: directly, and behind a transaction pooler."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -10,6 +11,7 @@ from acteon.state.testing import (
     DispatchStateConformance,
     DispatchStateModel,
     LocksConformance,
+    SharedStateConformance,
     StateStoreConformance,
     WindowConformance,
 )
@@ -28,6 +30,14 @@ class OnPostgres(BackendFixtures):
     async def backend(self, url: str) -> AsyncIterator[StateBackend]:
         async with PostgresStatePlugin.open(PostgresStateConfig(url=url)) as backend:
             yield backend
+
+    @pytest.fixture
+    async def backends(self, url: str) -> AsyncIterator[list[StateBackend]]:
+        async with AsyncExitStack() as stack:
+            config = PostgresStateConfig(url=url, pool_size=4)
+            yield [
+                await stack.enter_async_context(PostgresStatePlugin.open(config)) for _ in "1234"
+            ]
 
 
 class OnPooler(OnPostgres):
@@ -54,6 +64,14 @@ class TestDispatch(OnPostgres, DispatchStateConformance):
 
 class TestDispatchModel(OnPostgres, DispatchStateModel):
     runs = 12
+
+
+class TestSharing(OnPostgres, SharedStateConformance):
+    pass
+
+
+class TestSharingBehindPooler(OnPooler, SharedStateConformance):
+    pass
 
 
 class TestStoreBehindPooler(OnPooler, StateStoreConformance):

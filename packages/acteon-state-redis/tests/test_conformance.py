@@ -1,6 +1,7 @@
 """Redis does what all backends do: alone, behind Sentinels, as a Cluster."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -10,6 +11,7 @@ from acteon.state.testing import (
     DispatchStateConformance,
     DispatchStateModel,
     LocksConformance,
+    SharedStateConformance,
     StateStoreConformance,
     WindowConformance,
 )
@@ -29,6 +31,12 @@ class OnOneServer(BackendFixtures):
     async def backend(self, url: str) -> AsyncIterator[StateBackend]:
         async with RedisStatePlugin.open(RedisStateConfig(url=url)) as backend:
             yield backend
+
+    @pytest.fixture
+    async def backends(self, url: str) -> AsyncIterator[list[StateBackend]]:
+        async with AsyncExitStack() as stack:
+            config = RedisStateConfig(url=url)
+            yield [await stack.enter_async_context(RedisStatePlugin.open(config)) for _ in "1234"]
 
 
 class OnCluster(OnOneServer):
@@ -61,6 +69,14 @@ class TestDispatch(OnOneServer, DispatchStateConformance):
 
 class TestDispatchModel(OnOneServer, DispatchStateModel):
     runs = 10
+
+
+class TestSharing(OnOneServer, SharedStateConformance):
+    pass
+
+
+class TestSharingOnCluster(OnCluster, SharedStateConformance):
+    pass
 
 
 class TestStoreOnCluster(OnCluster, StateStoreConformance):

@@ -1,7 +1,4 @@
-"""State of Acteon in a file: a plugin for gateways on one machine, which share it.
-
-Every operation is a transaction: atomic among processes, and kept when one is killed.
-"""
+"""State of Acteon in a file that gateways on one machine share; each operation is a transaction."""
 
 import sqlite3
 import time
@@ -10,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from attrs import field, frozen
 from attrs.validators import min_len
 
@@ -28,14 +25,12 @@ from acteon.state import (
 T = TypeVar("T")
 
 MILLISECOND: Final = timedelta(milliseconds=1)
-SCHEMA: Final = """
-PRAGMA journal_mode = WAL;
+SCHEMA: Final = """PRAGMA journal_mode = WAL;
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER);
 CREATE INDEX IF NOT EXISTS state_expires ON state (expires) WHERE expires IS NOT NULL;
 """
 Entry = tuple[str, int | None]  # a value, and the millisecond since 1970 at which it expires
-# From the entry there is, and the present millisecond, to the answer and the entry to be.
-Change = Callable[[Entry | None, int], tuple[T, Entry | None]]
+Change = Callable[[Entry | None, int], tuple[T, Entry | None]]  # at a millisecond
 
 
 @frozen
@@ -86,22 +81,27 @@ class SqliteStore(StateStore):
         return await self._change(key, change)
 
     async def _change(self, key: StateKey, change: Change[T]) -> T:
-        return await to_thread.run_sync(self._transact, key.text, change, limiter=self.limiter)
+        try:
+            with fail_after(3):  # Nobody waits for all who wait for a file that is locked.
+                return await to_thread.run_sync(self._work, key.text, change, limiter=self.limiter)
+        except TimeoutError:
+            raise StateBackendError("sqlite: database is locked") from None
 
-    def _transact(self, key: str, change: Change[T]) -> T:
+    def _work(self, key: str, change: Change[T]) -> T:
         try:
             with self.database as database:  # Commits, or rolls back if anything is raised.
                 database.execute("BEGIN IMMEDIATE")
                 now = time.time_ns() // 1_000_000
                 database.execute("DELETE FROM state WHERE expires <= ?", (now,))
                 rows = database.execute("SELECT value, expires FROM state WHERE key = ?", (key,))
-                found: Entry | None = rows.fetchone()
-                answer, entry = change(found, now)
+                answer, entry = change(found := rows.fetchone(), now)
                 if entry is None:
                     database.execute("DELETE FROM state WHERE key = ?", (key,))
                 elif entry != found:
                     database.execute("REPLACE INTO state VALUES (?, ?, ?)", (key, *entry))
                 return answer
+        except UnicodeEncodeError as error:
+            raise StateSerializationError(f"sqlite: {error.reason}") from None
         except sqlite3.Error as error:
             raise StateBackendError(f"sqlite: {error}") from None
 

@@ -1,6 +1,7 @@
 """What the authors of state backends need to test them: `pip install acteon-state[testing]`.
 
-A class for each interface, to be subclassed with a fixture `backend`; see `BackendFixtures`.
+A class for each interface, to be subclassed with a fixture `backend`; see `BackendFixtures`. And
+one for what processes share, with a fixture `backends`.
 """
 
 import pytest
@@ -10,6 +11,7 @@ pytest.register_assert_rewrite(
     "acteon.state.testing.dispatch",
     "acteon.state.testing.locks",
     "acteon.state.testing.model",
+    "acteon.state.testing.sharing",
     "acteon.state.testing.store",
     "acteon.state.testing.windows",
 )
@@ -18,6 +20,7 @@ from acteon.state.testing.dispatch import DispatchStateConformance  # noqa: E402
 from acteon.state.testing.fixtures import BackendFixtures, PassTime, together  # noqa: E402
 from acteon.state.testing.locks import LocksConformance  # noqa: E402
 from acteon.state.testing.model import DispatchStateModel  # noqa: E402
+from acteon.state.testing.sharing import SharedStateConformance  # noqa: E402
 from acteon.state.testing.store import StateStoreConformance  # noqa: E402
 from acteon.state.testing.windows import WindowConformance  # noqa: E402
 
@@ -27,6 +30,7 @@ __all__ = [
     "DispatchStateModel",
     "LocksConformance",
     "PassTime",
+    "SharedStateConformance",
     "StateStoreConformance",
     "WindowConformance",
     "together",
