@@ -42,26 +42,31 @@ async def begin_all(gateways: list[StateBackend], begins: list[Begin]) -> list[C
 async def test_of_32_at_once_one_has_the_claim(gateways: list[StateBackend]) -> None:
     winners: list[int] = []
     for _ in range(ROUNDS):
-        key = a_key()
-        claims = await begin_all(
-            gateways,
-            [
-                Begin(token=f"{n}", lease=HOUR, lock=f"{key}{n}", claim=key)
-                for n in range(CONTENDERS)
-            ],
-        )
-        winners.append(claims.count(Claimed.OURS))
-        assert claims.count(Claimed.PENDING) == CONTENDERS - winners[-1]
-    print(f"winners of {CONTENDERS} in each of {ROUNDS} rounds: {winners}")  # noqa: T201
-    assert winners == [1] * ROUNDS
+        key, won = a_key(), 0
+        # Where the server is slow nobody may win, and all are told to try again.
+        while not won:
+            claims = await begin_all(
+                gateways,
+                [
+                    Begin(token=uuid4().hex, lease=HOUR, lock=uuid4().hex, claim=key)
+                    for _ in range(CONTENDERS)
+                ],
+            )
+            won = claims.count(Claimed.OURS)
+            winners.append(won)
+            assert claims.count(Claimed.PENDING) == CONTENDERS - won
+    print(f"winners of {CONTENDERS} in rounds of {ROUNDS} keys: {winners}")  # noqa: T201
+    assert max(winners) == 1
 
 
 async def test_of_32_at_once_one_has_the_lock(gateways: list[StateBackend]) -> None:
-    name = uuid4().hex
-    busy = await together(
-        backend.locks.try_acquire(name, f"{n}", HOUR) for n, backend in enumerate(gateways)
-    )
-    assert busy.count(None) == 1
+    name, won = uuid4().hex, 0
+    while not won:
+        busy = await together(
+            backend.locks.try_acquire(name, uuid4().hex, HOUR) for backend in gateways
+        )
+        won = busy.count(None)
+    assert won == 1
 
 
 async def test_a_quota_lets_exactly_as_many_through(gateways: list[StateBackend]) -> None:
