@@ -9,7 +9,7 @@ def test_nothing_needs_to_be_configured() -> None:
     config = DynamoDBStateConfig()
     assert (config.region, config.table_name, config.prefix) == (
         "us-east-1",
-        "acteon_state",
+        "acteon",
         "acteon",
     )
     assert not config.creates
