@@ -70,7 +70,7 @@ def test_a_pattern_that_takes_long_to_compile_is_refused(pattern: str) -> None:
     ],
 )
 def test_a_pattern_of_long_repetitions_takes_long_texts(pattern: str) -> None:
-    assert compile_regex(pattern)("so it goes, über alles, " * 400) is False
+    assert compile_regex(pattern)("so it goes, über alles, " * 100) is False
 
 
 @pytest.mark.parametrize(

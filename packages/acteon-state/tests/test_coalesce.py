@@ -653,3 +653,69 @@ async def _cancel_after(task: "asyncio.Task[None]", patience: int) -> None:
     for _ in range(patience):
         await asyncio.sleep(0)
     task.cancel()
+
+
+@define(eq=False)
+class Roads(Road):
+    """A road for each begin, of which some are held up."""
+
+    independent = True
+
+    slow: set[str] = field(factory=set[str])
+
+    async def begin(self, batch: Sequence[Begin]) -> list[Began]:
+        (wanted,) = batch
+        self.begins.append([wanted.token])
+        if wanted.token in self.slow:
+            await self.begin_gate.wait()
+        return await self.inner.begin(batch)
+
+
+@pytest.fixture
+async def roads(plain: StateBackend) -> Roads:
+    roads = Roads(dispatch_state(plain), slow={"slow"})
+    roads.settle_gate.set()
+    return roads
+
+
+async def test_where_elements_are_independent_a_slow_one_keeps_no_other_waiting(
+    roads: Roads, clock: ManualClock
+) -> None:
+    async with Trips(roads, clock=clock) as trips:
+        slow = asyncio.create_task(trips.begin(begin("slow")))
+        await turns()
+        others = [await trips.begin(begin(f"{number}")) for number in range(3)]
+        assert [one.admitted for one in others] == [True] * 3
+        assert not slow.done()
+        roads.begin_gate.set()
+        assert (await slow).admitted
+
+
+async def test_of_independent_ones_those_with_one_name_keep_their_order(
+    roads: Roads, clock: ManualClock
+) -> None:
+    async with Trips(roads, clock=clock) as trips:
+        slow = asyncio.create_task(trips.begin(begin("slow", lock="one")))
+        await turns()
+        second = asyncio.create_task(trips.begin(begin("second", lock="one")))
+        third = asyncio.create_task(trips.begin(begin("third", claim="c")))
+        await turns()
+        assert roads.begins == [["slow"], ["third"]]
+        assert third.done()
+        roads.begin_gate.set()
+        assert (await slow).admitted
+        assert (await second).busy is not None
+
+
+async def test_of_independent_ones_so_many_are_under_way_and_no_more(
+    roads: Roads, clock: ManualClock
+) -> None:
+    roads.slow = {f"{number}" for number in range(200)}
+    async with Trips(roads, clock=clock) as trips:
+        tasks = [asyncio.create_task(trips.begin(begin(token))) for token in roads.slow]
+        await turns()
+        assert len(roads.begins) == Roads.max_batch
+        roads.begin_gate.set()
+        assert all([(await task).admitted for task in tasks])
+        assert len(roads.begins) == 200
+        assert trips.held == 200

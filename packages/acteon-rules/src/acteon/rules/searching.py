@@ -23,7 +23,7 @@ MAX_STEPS: Final = 100_000
 """Instructions times bytes of a search that is always made: 2 ms at 20 ns, the slowest seen."""
 MIN_WINDOW: Final = 32
 """Bytes of the shortest window."""
-_MAX_NANOSECONDS: Final = 2_000_000
+_MAX_NANOSECONDS: Final = 3_000_000
 """Processor time of the windows together."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from attrs import frozen
 
@@ -40,6 +40,8 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 @frozen
 class DynamoDBDispatch(DispatchState):
     """Dispatches on `table`. The elements of a batch are calls of their own, made side by side."""
+
+    independent: ClassVar[bool] = True
 
     table: Table
 

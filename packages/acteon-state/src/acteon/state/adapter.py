@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import anyio
 from attrs import define, field
@@ -51,6 +51,8 @@ class PrimitiveDispatchState(DispatchState):
     Attributes:
         backend: The store and its locks; they stay their owner's.
     """
+
+    independent: ClassVar[bool] = True
 
     backend: StateBackend
     _held: dict[str | StateKey, str] = field(

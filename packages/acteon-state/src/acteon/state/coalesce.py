@@ -61,7 +61,9 @@ class Trips:
 
     What is begun and what is settled travel apart, each with one trip under way at a time. A
     group leaves as soon as the one before is back: nobody waits for a timer, and nobody for a
-    full group. What names one lock or claim stays in its order. Where the state is in this
+    full group. Where the state makes calls of its own for each element (`independent`), each
+    begin leaves by itself instead: one that is slow keeps no other waiting. What names one lock
+    or claim stays in its order. Where the state is in this
     process (`LocalDispatchState`), the calls go straight through.
 
     Enter it before use; leaving it gives up what has not been sent, so `flush` first. Every
@@ -229,10 +231,15 @@ class Trips:
             self._give_up()
 
     async def _run_begins(self) -> None:
+        alone = self._group if self._state.independent else None
         while True:
             await self._begins.wait()
             while batch := self._begins.next_group(self._may_begin):
-                await self._send_begins(batch)
+                if alone is None:
+                    await self._send_begins(batch)
+                    continue
+                for item in batch:
+                    alone.create_task(self._send_begins([item]))
 
     async def _run_settles(self) -> None:
         pause = FIRST_PAUSE
@@ -270,7 +277,8 @@ class Trips:
             answers = [Began(error=_broken(error))] * len(batch)
         for item, answer in zip(batch, answers, strict=True):
             self._begun(item, answer)
-        self._begins.done()
+        self._begins.done(batch)
+        self._begins.wake()
         self._settles.wake()
         self._note_empty()
 
@@ -354,7 +362,7 @@ class Trips:
             self._let_pass(item)
             if answer is not True:
                 self._note(answer, certain=item.certain)
-        self._settles.done(again=again)
+        self._settles.done(batch, again=again)
         self._begins.wake()
         self._note_empty()
         return arrived or not again

@@ -182,9 +182,11 @@ class DispatchState(ABC):
 
     Attributes:
         max_batch: How many elements one call takes at the most.
+        independent: Whether the elements of a batch have nothing in common, not even the trip.
     """
 
     max_batch: ClassVar[int] = 64
+    independent: ClassVar[bool] = False
 
     @abstractmethod
     async def begin(self, batch: Sequence[Begin]) -> list[Began]:

@@ -32,13 +32,13 @@ W = TypeVar("W", bound=Waiting)
 
 @define(eq=False)
 class Lane(Generic[W]):
-    """A queue from which groups leave, one at a time.
+    """A queue from which groups leave.
 
-    In a group a lock and a claim are named once; what names one again, and all that comes after
-    it with its names, leaves with a later group.
+    Of those that are under way each names a lock and a claim that no other one does; what names
+    one again, and all that comes after it with its names, leaves later.
 
     Attributes:
-        max_group: How many leave at the most.
+        max_group: How many are under way at the most.
     """
 
     max_group: int
@@ -81,9 +81,11 @@ class Lane(Generic[W]):
         """Take those out of the queue that may leave now."""
         group: list[W] = []
         rest: list[W] = []
-        names: set[Name] = set()
+        room = self.max_group - len(self._leaving)
+        names = {name for item in self._leaving for name in (item.wanted.lock, item.wanted.claim)}
+        names.discard(None)
         for place, item in enumerate(self._queue):
-            if len(group) == self.max_group:
+            if len(group) == room:
                 rest += self._queue[place:]
                 break
             wanted = item.wanted
@@ -98,12 +100,15 @@ class Lane(Generic[W]):
             if claim is not None:
                 names.add(claim)
         self._queue = rest
-        self._leaving = group
+        self._leaving += group
         return group
 
-    def done(self, *, again: Collection[W] = ()) -> None:
-        """Note that the group is back; `again` goes to the head of the queue."""
-        self._leaving = []
+    def done(self, group: Collection[W], *, again: Collection[W] = ()) -> None:
+        """Note that `group` is back; `again`, of it, goes to the head of the queue."""
+        if len(group) == len(self._leaving):
+            self._leaving = []
+        else:
+            self._leaving = [item for item in self._leaving if item not in group]
         self._queue[:0] = again
 
     def clear(self) -> list[W]:
