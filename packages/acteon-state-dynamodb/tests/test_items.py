@@ -69,7 +69,7 @@ async def test_entries_are_where_the_layout_says(
     found = await calls.call(
         "query",
         {
-            "TableName": "acteon_state",
+            "TableName": calls.config.table_name,
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": {"S": f"acteon:shop:{tenant}"}},
             "ConsistentRead": True,
@@ -93,7 +93,9 @@ async def test_entries_are_where_the_layout_says(
 async def written(calls: Calls, key: StateKey, attributes: Item) -> None:
     """Write an entry as another program would."""
     item = {**LAYOUT.entry(key), **attributes}
-    await calls.call("put_item", {"TableName": "acteon_state", "Item": item}, repeatable=True)
+    await calls.call(
+        "put_item", {"TableName": calls.config.table_name, "Item": item}, repeatable=True
+    )
 
 
 @pytest.mark.server

@@ -26,7 +26,8 @@ url, run, process = sys.argv[1:]
 HOUR = timedelta(hours=1)
 
 async def main():
-    async with DynamoDBStatePlugin.open(DynamoDBStateConfig(url=url)) as backend:
+    config = DynamoDBStateConfig(url=url, command_timeout_seconds=15)
+    async with DynamoDBStatePlugin.open(config) as backend:
         dispatch = dispatch_state(backend)
         print("ready", flush=True)
         sys.stdin.readline()

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 
 import psycopg
@@ -20,9 +21,11 @@ from acteon.state import (
     StateError,
     StateKey,
     Trips,
+    dispatch_state,
 )
 from acteon.state.testing import together
 from acteon.state_postgres import PostgresStateConfig, PostgresStatePlugin
+from acteon.state_postgres.errors import LateError
 from servers import postgres
 from servers.process import Server
 from servers.proxy import Proxy
@@ -223,6 +226,50 @@ async def test_a_refused_connection_fails_at_once(
         proxy.refuse(False)
         assert await eventually(lambda: backend.store.get(KEY), RECOVERED) == "kept"
     assert lines() == [LOST, BACK]
+
+
+async def test_what_took_too_long_is_not_done_later(
+    doomed: Server, config: PostgresStateConfig, eventually: Eventually
+) -> None:
+    key = KEY._replace(kind="counter", id="held")
+    async with PostgresStatePlugin.open(evolve(config, pool_size=4)) as backend:
+        await backend.store.increment(key, ttl=None)
+        with psycopg.connect(doomed.url) as other:
+            other.execute("SELECT 1 FROM acteon_state WHERE key = %s FOR UPDATE", (key.text,))
+            for _ in range(3):
+                late = [asyncio.create_task(backend.store.increment(key, ttl=None)) for _ in "1234"]
+                await asyncio.wait(late)
+                assert {type(one.exception()) for one in late} <= {
+                    LateError,
+                    StateConnectionError,
+                }
+
+            async def none_waits() -> None:
+                waiting = other.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                ).fetchone()
+                if waiting != (0,):
+                    raise StateConnectionError("they wait in the server")
+
+            await eventually(none_waits, RECOVERED)
+        assert await backend.store.get(key) == "1"
+
+
+async def test_what_was_told_survives_a_crash(
+    doomed: Server, config: PostgresStateConfig, eventually: Eventually
+) -> None:
+    async with PostgresStatePlugin.open(config) as backend:
+        dispatch = dispatch_state(backend)
+        for number in range(5):
+            claim = KEY._replace(kind="dedup", id=f"crash {number}")
+            begin = Begin(token=f"crash {number}", lease=MINUTE, claim=claim)
+            (began,) = await dispatch.begin([begin])
+            assert began.admitted
+            settle = Settle(token=begin.token, claim=claim, ending=Ending.DONE, ttl=MINUTE)
+            assert await dispatch.settle([settle]) == [True]
+            doomed.kill()
+            doomed.start()
+            assert await eventually(partial(backend.store.get, claim), RECOVERED) == "done"
 
 
 async def test_slow_replies_are_waited_for_up_to_the_limit(

@@ -58,10 +58,10 @@ async def through_proxy(server: Server) -> AsyncGenerator[tuple[Proxy, StateBack
         yield proxy, backend
 
 
-async def fails(backend: StateBackend) -> StateConnectionError:
+async def fails(backend: StateBackend, kind: type[StateError] = StateConnectionError) -> StateError:
     """Return the error of a call, which must come in time."""
     start = monotonic()
-    with pytest.raises(StateConnectionError) as caught:
+    with pytest.raises(kind) as caught:
         await backend.store.increment(KEY, ttl=HOUR)
     assert monotonic() - start < BOUND.total_seconds()
     return caught.value
@@ -258,7 +258,7 @@ async def test_who_stops_waiting_disturbs_nobody(server: Server) -> None:
 async def test_a_replica_is_told(own_server: Server, logged: Logged) -> None:
     async with opened(own_server.url) as backend:
         redis.ask(own_server.port, "REPLICAOF", "127.0.0.1", "1")
-        assert "read-only replica" in str(await fails(backend))
+        assert "read-only replica" in str(await fails(backend, StateBackendError))
         with pytest.raises(StateBackendError, match="read-only replica"):
             await dispatch_state(backend).begin([begin(1)])
         with pytest.raises(StateBackendError, match="read-only replica"):
@@ -273,7 +273,7 @@ async def test_a_connection_to_a_replica_is_given_up(own_server: Server) -> None
         redis.ask(own_server.port, "REPLICAOF", "127.0.0.1", "1")
         before = proxy.connections
         for _ in range(3):
-            await fails(backend)
+            await fails(backend, StateBackendError)
         # A name that leads to another server by now is looked up again.
         assert proxy.connections - before == 2
 
@@ -326,3 +326,16 @@ async def test_a_closed_backend_says_so(server: Server) -> None:
         pass
     with pytest.raises(StateConnectionError, match="closed"):
         await backend.store.get(KEY)
+
+
+async def test_answers_that_are_slow_together_are_given_up(own_server: Server) -> None:
+    async with through_proxy(own_server) as (proxy, backend):
+        proxy.delay(0.6 * QUICK)
+        began = monotonic()
+        calls = [asyncio.create_task(backend.store.get(KEY)) for _ in range(40)]
+        await asyncio.wait(calls)
+        assert monotonic() - began < BOUND.total_seconds()
+        proxy.delay(timedelta(0))
+        await recovers(backend.store.ping)
+        leaving = monotonic()
+    assert monotonic() - leaving < BOUND.total_seconds()

@@ -9,6 +9,7 @@ from acteon.state import (
     Begin,
     Claimed,
     Quota,
+    Settle,
     StateBackend,
     StateKey,
     StateSerializationError,
@@ -33,7 +34,8 @@ async def backend(server: Server) -> AsyncIterator[StateBackend]:
 
 def keys_of(server: Server) -> list[str]:
     # Names and their lengths alternate.
-    return sorted(redis.ask(server.port, "KEYS", "*").split()[2::2])
+    names = redis.ask(server.port, "KEYS", "*").split()[2::2]
+    return sorted(name for name in names if ":_system:" not in name)
 
 
 async def test_entries_and_locks_have_the_documented_names(
@@ -116,6 +118,19 @@ async def test_octets_that_are_no_text_are_told(server: Server, backend: StateBa
     redis.ask(server.port, "SETBIT", "acteon:shop:acme:state:1", "0", "1")
     with pytest.raises(StateSerializationError, match="UTF-8"):
         await backend.store.get(StateKey("shop", "acme", "state", "1"))
+
+
+async def test_odd_octets_that_a_begin_reads_leave_it_as_it_is(
+    server: Server, backend: StateBackend
+) -> None:
+    odd, claim = (StateKey("shop", "acme", kind, "1") for kind in ("state", "dedup"))
+    redis.ask(server.port, "SETBIT", "acteon:shop:acme:state:1", "0", "1")
+    wanted = Begin(token="t", lease=HOUR, lock="1", claim=claim, reads=(odd,))
+    (began,) = await dispatch_state(backend).begin([wanted])
+    assert began.admitted
+    assert began.values == ("\ufffd",)
+    settle = Settle(token="t", lock="1", claim=claim)
+    assert await dispatch_state(backend).settle([settle]) == [True]
 
 
 async def test_texts_that_are_no_unicode_survive_and_disturb_nobody(backend: StateBackend) -> None:

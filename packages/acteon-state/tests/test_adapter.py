@@ -162,7 +162,7 @@ async def test_what_was_held_before_survives_a_cancelled_renewal(
     assert await state.settle([SETTLE]) == [True]
 
 
-async def test_a_quota_that_others_filled_in_between_gives_back_the_rest(
+async def test_a_quota_that_others_filled_in_between_takes_nothing_but_a_count(
     store: Interrupted, state: PrimitiveDispatchState
 ) -> None:
     async def fill() -> None:
@@ -173,11 +173,12 @@ async def test_a_quota_that_others_filled_in_between_gives_back_the_rest(
 
     assert began.refused is not None
     assert began.refused[0] == 1
-    assert await store.get(QUOTA.key) == "0"
+    # Taken back, it could be missing in a window that has been opened since.
+    assert await store.get(QUOTA.key) == "1"
     assert await store.get(CLAIM) is None
 
 
-async def test_giving_back_leaves_no_counter_without_an_end(
+async def test_a_count_for_nothing_ends_with_its_window(
     store: Interrupted, state: PrimitiveDispatchState, clock: ManualClock
 ) -> None:
     async def close_and_fill() -> None:

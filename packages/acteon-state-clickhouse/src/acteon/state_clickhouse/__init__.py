@@ -1,7 +1,7 @@
 """State and locks in ClickHouse, for demonstrations and low rates."""
 
 from acteon.state_clickhouse.calls import Answer, Calls, Engine
-from acteon.state_clickhouse.config import ClickHouseStateConfig
+from acteon.state_clickhouse.config import ClickHouseConfig, ClickHouseStateConfig
 from acteon.state_clickhouse.dispatch import ClickHouseDispatch
 from acteon.state_clickhouse.layout import Layout
 from acteon.state_clickhouse.locks import ClickHouseLocks
@@ -12,6 +12,7 @@ from acteon.state_clickhouse.store import ClickHouseStateStore
 __all__ = [
     "Answer",
     "Calls",
+    "ClickHouseConfig",
     "ClickHouseDispatch",
     "ClickHouseLocks",
     "ClickHouseStateConfig",

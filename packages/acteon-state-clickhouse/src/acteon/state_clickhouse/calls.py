@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from acteon.core import Outage
 from acteon.state import StateConnectionError, StateSerializationError
-from acteon.state_clickhouse.config import Address, ClickHouseStateConfig
+from acteon.state_clickhouse.config import Address, ClickHouseConfig
 from acteon.state_clickhouse.errors import CALL_ERRORS, is_lost, is_outage, said, translated
 from acteon.state_clickhouse.line import Line
 
@@ -49,9 +49,14 @@ class Calls(Engine):
     """The connections to one server, and the threads that wait for its answers.
 
     Enter it before use; leaving it closes the connections.
+
+    Attributes:
+        config: How to reach the server.
+        what: What the server is to those who use it, for messages.
     """
 
-    config: ClickHouseStateConfig
+    config: ClickHouseConfig
+    what: str = "state store"
     address: Address = field(init=False)
     _lines: deque[Line] = field(factory=deque[Line], init=False, repr=False)
     """Those that are idle."""
@@ -60,9 +65,14 @@ class Calls(Engine):
 
     def __attrs_post_init__(self) -> None:
         self.address = self.config.address
-        self._outage = Outage(log, "state store", self.address.where)
+        self._outage = Outage(log, self.what, self.address.where)
 
     async def __aenter__(self) -> Self:
+        if self.address.was_http:
+            log.info(
+                "the URL of ClickHouse names HTTP; its native protocol is used",
+                extra={"acteon.host": self.address.host, "acteon.port": self.address.port},
+            )
         self._threads = ThreadPoolExecutor(self.config.pool_size, "acteon-clickhouse")
         return self
 

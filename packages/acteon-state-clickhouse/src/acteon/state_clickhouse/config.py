@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from attrs import Attribute, evolve, field, frozen
 from attrs.validators import and_, ge, le, optional
 
+from acteon.core import ConfigError
+
 _LONGEST: Final = 3600.0
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _URL: Final = "a URL such as clickhouse://user:password@host:9000/database"
@@ -114,13 +116,19 @@ def _is_span(_: object, attribute: "Attribute[float]", value: float) -> None:
         )
 
 
-def _seconds(default: float) -> Any:
+def name(default: str) -> Any:
+    """Return the field of what is part of a name."""
+    return field(default=default, validator=_is_name)
+
+
+def seconds(default: float) -> Any:
+    """Return the field of a time limit."""
     return field(default=default, validator=_is_span)
 
 
 @frozen(kw_only=True)
-class ClickHouseStateConfig:
-    """The keys of `[state]` with `backend = "clickhouse"`.
+class ClickHouseConfig:
+    """How to reach a server; what uses it for something has further keys.
 
     Attributes:
         url: Where the server is: `clickhouse://user:password@host:9000/database`, or
@@ -134,21 +142,13 @@ class ClickHouseStateConfig:
         tls_key_file: Its key.
         tls_verify: Whether the server must have a valid certificate for its name.
         prefix: What the names of the tables begin with; `_` is added unless it ends with one.
-        allow_weak_locks: Whether locks may be what ClickHouse can give. Without it the backend
-            is not opened.
         pool_size: Statements at a time at the most, per process.
         connect_timeout_seconds: The time for connecting.
         command_timeout_seconds: The time until a statement is answered. Then it fails; whether
             it was carried out is unknown.
-        sweep_interval_seconds: The time between two removals of what has expired.
     """
 
-    url: str = field(
-        default="clickhouse://localhost:9000",
-        validator=_is_address,
-        repr=False,
-        metadata={_WANTED: _URL},
-    )
+    url: str = field(validator=_is_address, repr=False, metadata={_WANTED: _URL})
     database: str | None = field(default=None, validator=optional(_is_name))
     username: str | None = None
     password: str | None = field(default=None, repr=False, metadata={_WANTED: "a text"})
@@ -156,12 +156,10 @@ class ClickHouseStateConfig:
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     tls_verify: bool = True
-    prefix: str = field(default="acteon", validator=_is_name)
-    allow_weak_locks: bool = False
+    prefix: str = name("acteon")
     pool_size: int = field(default=8, validator=and_(ge(1), le(128)))
-    connect_timeout_seconds: float = _seconds(2.0)
-    command_timeout_seconds: float = _seconds(3.0)
-    sweep_interval_seconds: float = _seconds(600.0)
+    connect_timeout_seconds: float = seconds(2.0)
+    command_timeout_seconds: float = seconds(3.0)
 
     def __attrs_post_init__(self) -> None:
         # Not by the validator of 'url', whose text is replaced by what is wanted.
@@ -193,6 +191,33 @@ class ClickHouseStateConfig:
     def patience(self) -> timedelta:
         """How long one statement may take in all, waiting for its turn included."""
         return timedelta(seconds=self.connect_timeout_seconds + self.command_timeout_seconds)
+
+    def check_files(self) -> None:
+        """Raise `ConfigError` if a file that is named is none."""
+        for path in self.tls_files:
+            if path is not None and not path.is_file():
+                raise ConfigError(f"clickhouse: a 'tls_…' key names {path}, which is no file")
+
+
+@frozen(kw_only=True)
+class ClickHouseStateConfig(ClickHouseConfig):
+    """The keys of `[state]` with `backend = "clickhouse"`: those of the server, and these.
+
+    Attributes:
+        url: That of `ClickHouseConfig`, with a default.
+        allow_weak_locks: Whether locks may be what ClickHouse can give. Without it the backend
+            is not opened.
+        sweep_interval_seconds: The time between two removals of what has expired.
+    """
+
+    url: str = field(
+        default="clickhouse://localhost:9000",
+        validator=_is_address,
+        repr=False,
+        metadata={_WANTED: _URL},
+    )
+    allow_weak_locks: bool = False
+    sweep_interval_seconds: float = seconds(600.0)
 
     @property
     def sweep_interval(self) -> timedelta:

@@ -195,9 +195,10 @@ def name_of(text: str) -> str:
 
 def _literals(texts: Iterable[str]) -> str:
     # Never empty: there is no such list in SQL. An empty text is nobody's name.
-    return ", ".join([_literal(text) for text in texts]) or "''"
+    return ", ".join([literal(text) for text in texts]) or "''"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return `text` as it is written in SQL."""
     text = text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0")
     return f"'{text}'"

@@ -13,7 +13,7 @@ from typing import Any, Final
 from clickhouse_driver import Client
 from clickhouse_driver.connection import Connection
 
-from acteon.state_clickhouse.config import Address, ClickHouseStateConfig
+from acteon.state_clickhouse.config import Address, ClickHouseConfig
 
 _LARGEST_STATEMENT: Final = 16 * 1024 * 1024
 _ASYNC_INSERTS: Final = (21, 11)
@@ -42,7 +42,7 @@ class _QuietConnection(Connection):  # type: ignore[misc]
 class Line:
     """A connection for one thread at a time; it is made with the first statement."""
 
-    def __init__(self, config: ClickHouseStateConfig, address: Address) -> None:
+    def __init__(self, config: ClickHouseConfig, address: Address) -> None:
         self._connection = _QuietConnection(
             address.host,
             address.port,

@@ -1,6 +1,5 @@
 """The backend `clickhouse`."""
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -14,8 +13,6 @@ from acteon.state_clickhouse.locks import ClickHouseLocks
 from acteon.state_clickhouse.session import Session
 from acteon.state_clickhouse.store import ClickHouseStateStore
 from acteon.state_clickhouse.sweeper import keep_time, sweep_now_and_then
-
-log = logging.getLogger(__name__)
 
 WEAK = (
     "clickhouse has no conditional writes, so its locks hold only while one server answers in "
@@ -33,15 +30,7 @@ class ClickHouseStatePlugin(StatePlugin):
     async def open(cls, config: ClickHouseStateConfig) -> AsyncGenerator[StateBackend]:
         if not config.allow_weak_locks:
             raise ConfigError(WEAK)
-        for path in config.tls_files:
-            if path is not None and not path.is_file():
-                raise ConfigError(f"clickhouse: a 'tls_…' key names {path}, which is no file")
-        address = config.address
-        if address.was_http:
-            log.info(
-                "the URL of ClickHouse names HTTP; its native protocol is used",
-                extra={"acteon.host": address.host, "acteon.port": address.port},
-            )
+        config.check_files()
         async with Calls(config) as calls:
             layout = Layout(config.prefix, await calls.version())
             async with Session(calls, layout, config.patience) as session:

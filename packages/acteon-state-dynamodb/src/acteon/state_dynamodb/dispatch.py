@@ -13,10 +13,8 @@ from acteon.state import (
     Begin,
     Claimed,
     DispatchState,
-    PrimitiveDispatchState,
     Quota,
     Settle,
-    StateBackend,
     StateError,
     StateKey,
     StateSerializationError,
@@ -24,7 +22,7 @@ from acteon.state import (
 )
 from acteon.state_dynamodb.counting import asked, count_one
 from acteon.state_dynamodb.items import Item, expiring, remaining, text
-from acteon.state_dynamodb.locks import OWNER, DynamoDBLocks, busy, released
+from acteon.state_dynamodb.locks import OWNER, busy, released
 from acteon.state_dynamodb.store import MEETINGS, DynamoDBStateStore
 from acteon.state_dynamodb.table import Table, Written
 from acteon.state_dynamodb.texts import scalar
@@ -55,17 +53,9 @@ class DynamoDBDispatch(DispatchState):
         try:
             if wanted.peek:
                 return await self._peek(wanted)
-            if len({quota.key for quota in wanted.quotas}) < len(wanted.quotas):
-                # A transaction cannot count twice in one item.
-                (began,) = await PrimitiveDispatchState(self._plain).begin([wanted])
-                return began
             return await self._take(wanted)
         except StateError as error:
             return Began(error=error)
-
-    @property
-    def _plain(self) -> StateBackend:
-        return StateBackend(DynamoDBStateStore(self.table), DynamoDBLocks(self.table))
 
     async def _take(self, wanted: Begin) -> Began:
         quotas = dict(enumerate(wanted.quotas))  # by place; without those that cannot be asked

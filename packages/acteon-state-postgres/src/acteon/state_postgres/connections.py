@@ -38,6 +38,8 @@ ATTEMPTS: Final = 12
 """How often a statement is made that others come before again and again."""
 FIRST_PAUSE: Final = timedelta(milliseconds=1)
 LONGEST_PAUSE: Final = timedelta(milliseconds=64)
+CANCEL: Final = 0.3
+"""Seconds that the server has for cancelling a statement that took too long."""
 CROWDED: Final = 5.0
 """Seconds for which no more connections are asked for after the server had none left."""
 
@@ -118,6 +120,23 @@ class Connections:
         """
         return await self._tasks.complete(self._attempts(statement, parameters))
 
+    async def run_until_found(self, statement: bytes, parameters: Parameters) -> list[Row]:
+        """Run `statement`, which finds nothing if another transaction came first, until it does.
+
+        Raises:
+            StateError: It failed, as of `run`; or others came first again and again.
+        """
+        for attempt in range(ATTEMPTS):
+            if rows := await self.run(statement, parameters):
+                return rows
+            await self.clock.sleep(FIRST_PAUSE * (attempt * random()))
+        raise self._overrun()
+
+    def _overrun(self) -> StateBackendError:
+        return StateBackendError(
+            f"postgres at {self.where}: others came first {ATTEMPTS} times in a row"
+        )
+
     async def _attempts(self, statement: bytes, parameters: Parameters) -> list[Row]:
         pause = FIRST_PAUSE
         for attempt in range(ATTEMPTS):
@@ -128,9 +147,7 @@ class Connections:
                 return await self._attempt(statement, parameters)
             except AgainError:
                 continue
-        raise StateBackendError(
-            f"postgres at {self.where}: others came first {ATTEMPTS} times in a row"
-        )
+        raise self._overrun()
 
     async def _attempt(self, statement: bytes, parameters: Parameters) -> list[Row]:
         begun = monotonic()
@@ -153,7 +170,8 @@ class Connections:
     ) -> list[Row]:
         usable = False
         limit = asyncio.get_running_loop().call_later(
-            self.config.command_timeout_seconds, _cut, connection
+            self.config.command_timeout_seconds,
+            lambda: self._tasks.start(_end(connection)),
         )
         try:
             cursor = await connection.execute(statement, parameters or None, prepare=False)
@@ -250,11 +268,17 @@ def _is_alive(connection: Connection) -> bool:
         return not selector.select(0)
 
 
-def _cut(connection: Connection) -> None:
+async def _end(connection: Connection) -> None:
     """End whatever `connection` waits for.
 
-    Closing it would leave the waiting one waiting, and cancelling that would ask the server to
-    cancel, which may not answer.
+    The server is asked to cancel it: a statement that waits for a row would wait on there, and be
+    carried out when nobody expects that any more. A server that does not answer is left alone.
     """
-    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+    with suppress(psycopg.Error, OSError):
+        await connection.cancel_safe(timeout=CANCEL)
+    # Closing it would leave the waiting one waiting.
+    with (
+        suppress(psycopg.Error, OSError),
+        socket.socket(fileno=os.dup(connection.fileno())) as line,
+    ):
         line.shutdown(socket.SHUT_RDWR)

@@ -37,7 +37,8 @@ def translated(error: psycopg.Error | UnicodeError, where: str) -> StateError | 
     if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
         return AgainError()
     if isinstance(error, _NOT_OURS):
-        return StateSerializationError(f"expected a whole number of 64 bits, {line(error)}")
+        # What it says would show what stands there.
+        return StateSerializationError("expected a whole number of 64 bits, found something else")
     if isinstance(error, UnicodeError) or _is_refused_text(error):
         return StateSerializationError(
             "expected a UTF-8 text without NUL characters, found something else"

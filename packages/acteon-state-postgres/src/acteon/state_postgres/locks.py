@@ -64,8 +64,7 @@ class PostgresLocks(Locks):
 
     async def try_acquire(self, name: str, token: str, ttl: timedelta) -> timedelta | None:
         parameters = {"name": name_of(name), "token": token, "ttl": microseconds(ttl)}
-        while not (rows := await self.connections.run(self._acquire, parameters)):
-            pass
+        rows = await self.connections.run_until_found(self._acquire, parameters)
         left = rows[0][0]
         return None if left is None else timedelta(microseconds=left)
 

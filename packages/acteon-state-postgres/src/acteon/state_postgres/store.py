@@ -156,8 +156,11 @@ class PostgresStateStore(StateStore):
             "limit": min(limit, MOST),
             "window": microseconds(window),
         }
-        while not (rows := await self.connections.run(self._statements[_TAKE], parameters)):
-            if limit <= 0:
+        if limit <= 0:
+            rows = await self.connections.run(self._statements[_TAKE], parameters)
+            if not rows:
                 return Taken(False, window)
+        else:
+            rows = await self.connections.run_until_found(self._statements[_TAKE], parameters)
         admitted, left, _ = rows[0]
         return Taken(admitted, window if left is None else timedelta(microseconds=left))

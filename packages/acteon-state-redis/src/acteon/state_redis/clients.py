@@ -1,9 +1,12 @@
 """redis-py, as the calls see it: what carries them to one server, or to those of a Cluster."""
 
+import asyncio
+import builtins
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError, TimeoutError
 
 from acteon.core import ConfigError
 from acteon.state_redis.config import RedisStateConfig
@@ -54,6 +57,7 @@ class OneServer(Client):
     """One server, or the primary that Sentinels name."""
 
     client: Any
+    patience: timedelta
     sentinels: Any = None
 
     async def send(self, calls: Sequence[Arguments]) -> Sequence[Any]:
@@ -61,8 +65,14 @@ class OneServer(Client):
         pool = self.client.connection_pool
         connection = await self._connection()
         try:
-            await connection.send_packed_command(b"".join(map(_packed, calls)))
-            answers = [await _answer(connection) for _ in calls]
+            try:
+                # The driver's limit is one for each answer.
+                async with asyncio.timeout(self.patience.total_seconds()):
+                    await connection.send_packed_command(b"".join(map(_packed, calls)))
+                    answers = [await _answer(connection) for _ in calls]
+            except builtins.TimeoutError as error:
+                await connection.disconnect(nowait=True)
+                raise TimeoutError("the answers took too long together") from error
             if any(isinstance(answer, ReadOnlyError) for answer in answers):
                 # What was the primary is a replica now; its name may lead to another one.
                 await connection.disconnect()
@@ -170,9 +180,11 @@ def make_client(config: RedisStateConfig) -> Client:
     match place.mode:
         case Mode.SINGLE:
             ((host, port),) = place.hosts
-            return OneServer(Redis(host=host, port=port, db=place.database, **ours))
+            client = Redis(host=host, port=port, db=place.database, **ours)
+            return OneServer(client, config.command_timeout)
         case Mode.SOCKET:
-            return OneServer(Redis(unix_socket_path=place.path, db=place.database, **ours))
+            client = Redis(unix_socket_path=place.path, db=place.database, **ours)
+            return OneServer(client, config.command_timeout)
         case Mode.SENTINEL:
             theirs: dict[str, Any] = {
                 **common,
@@ -182,7 +194,7 @@ def make_client(config: RedisStateConfig) -> Client:
             sentinel: Any = Sentinel  # has no annotations
             sentinels = sentinel(place.hosts, sentinel_kwargs=theirs)
             client = sentinels.master_for(place.service, db=place.database, **ours)
-            return OneServer(client, sentinels)
+            return OneServer(client, config.command_timeout, sentinels)
         case Mode.CLUSTER:
             nodes = [ClusterNode(host, port) for host, port in place.hosts]
             return ClusterServers(RedisCluster(startup_nodes=nodes, **ours))

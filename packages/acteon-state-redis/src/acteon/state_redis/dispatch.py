@@ -127,4 +127,12 @@ def _odd(odd: int) -> StateError | None:
 
 
 def _values(values: Sequence[bytes | None]) -> tuple[str | None, ...]:
-    return tuple([None if value is None else decoded(value) for value in values])
+    # What was taken along with them is held: a text that is none must not look like a failure.
+    return tuple([None if value is None else _readable(value) for value in values])
+
+
+def _readable(value: bytes) -> str:
+    try:
+        return decoded(value)
+    except StateSerializationError:
+        return value.decode(errors="replace")

@@ -3,11 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
 import anyio
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from acteon.state import (
     PENDING,
@@ -17,7 +16,6 @@ from acteon.state import (
     Quota,
     Settle,
     StateError,
-    StateKey,
     StateSerializationError,
 )
 from acteon.state_redis.dispatch import RedisDispatch
@@ -27,15 +25,6 @@ log = logging.getLogger(__name__)
 
 UNDO_SECONDS: Final = 2
 """How long giving back may take."""
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-@frozen
-class _Counted:
-    """A quota in which one was counted, and how long its window is open."""
-
-    key: StateKey
-    remaining: timedelta
 
 
 @define(eq=False)
@@ -69,21 +58,20 @@ class SpreadDispatch(DispatchState):
     async def _begin(self, wanted: Begin) -> Began:
         try:
             if wanted.peek:
-                return await self._steps(wanted, [])
+                return await self._steps(wanted)
             new = await self._not_held(wanted)
-            counted: list[_Counted] = []
             admitted = False
             try:
-                began = await self._steps(wanted, counted)
+                began = await self._steps(wanted)
                 admitted = began.admitted
             finally:
                 if not admitted:
-                    await self._give_back(new, counted)
+                    await self._give_back(new)
             return began
         except StateError as error:
             return Began(error=error)
 
-    async def _steps(self, wanted: Begin, counted: list[_Counted]) -> Began:
+    async def _steps(self, wanted: Begin) -> Began:
         bare = evolve(wanted, lock=None, claim=None, quotas=(), reads=())
         began = Began()
         if wanted.lock is not None and not wanted.peek:
@@ -97,13 +85,13 @@ class SpreadDispatch(DispatchState):
                 return evolve(began, values=values)
         room = Began()
         for place, quota in enumerate(wanted.quotas):
-            # All are asked first, so that nothing needs to be given back, as a rule.
+            # All are asked first, so that nothing is counted for nothing, as a rule.
             room = await self._room(bare, room, place, quota)
             if room.refused is not None:
                 return evolve(room, values=values)
         if not wanted.peek:
             for place, quota in enumerate(wanted.quotas):
-                room = await self._count(room, place, quota, counted)
+                room = await self._count(room, place, quota)
                 if room.refused is not None:
                     return evolve(room, values=values)
         return evolve(began, quota_error=room.quota_error, values=values)
@@ -114,17 +102,18 @@ class SpreadDispatch(DispatchState):
         refused = None if asked.refused is None else (place, asked.refused[1])
         return Began(refused=refused, quota_error=asked.quota_error or before.quota_error)
 
-    async def _count(
-        self, before: Began, place: int, quota: Quota, counted: list[_Counted]
-    ) -> Began:
-        """Count one in `quota`, if it has room still."""
+    async def _count(self, before: Began, place: int, quota: Quota) -> Began:
+        """Count one in `quota`, if it has room still.
+
+        It stays counted if the next one has none: taken back, it could be missing in a window
+        that has been opened since.
+        """
         try:
             taken = await self.store.take(quota.key, quota.limit, quota.window)
         except StateSerializationError as error:
             return evolve(before, quota_error=error)
         if not taken.admitted:
             return evolve(before, refused=(place, taken.remaining))
-        counted.append(_Counted(quota.key, max(taken.remaining, _MILLISECOND)))
         return before
 
     async def _not_held(self, wanted: Begin) -> Settle:
@@ -136,15 +125,8 @@ class SpreadDispatch(DispatchState):
             claim = None
         return Settle(token=wanted.token, lock=lock, claim=claim)
 
-    async def _give_back(self, new: Settle, counted: Sequence[_Counted]) -> None:
+    async def _give_back(self, new: Settle) -> None:
         with anyio.move_on_after(UNDO_SECONDS, shield=True):
-            try:
-                for one in counted:
-                    # The time goes along: if the window closed meanwhile, a counter of -1
-                    # without an end would be left otherwise.
-                    await self.store.increment(one.key, -1, ttl=one.remaining)
-            except StateError as error:
-                log.debug("could not give back", extra={"acteon.error": str(error)})
             answer = await self._settle(new)
             if isinstance(answer, StateError):
                 log.debug("could not give back", extra={"acteon.error": str(answer)})

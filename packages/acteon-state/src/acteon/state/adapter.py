@@ -98,7 +98,7 @@ class PrimitiveDispatchState(DispatchState):
             claim, detail = await self._claim(wanted.claim, wanted, undo)
             if claim is not Claimed.OURS:
                 return Began(claim=claim, detail=detail, values=values)
-        refused, error = await self._count(wanted.quotas, undo)
+        refused, error = await self._count(wanted.quotas)
         if refused is not None:
             return Began(refused=refused, quota_error=error, values=values)
         return Began(claim=claim, quota_error=error, values=values)
@@ -140,12 +140,12 @@ class PrimitiveDispatchState(DispatchState):
         return claim, detail
 
     async def _count(
-        self, quotas: tuple[Quota, ...], undo: "list[_Undo]"
+        self, quotas: tuple[Quota, ...]
     ) -> tuple[tuple[int, timedelta] | None, StateError | None]:
         """Count one in each of `quotas` ; return which has no room, or why one was not asked."""
         error: StateError | None = None
         if len(quotas) > 1:
-            # Asked first, so that nothing needs to be given back unless others come in between.
+            # Asked first, so that nothing is counted for nothing unless others come in between.
             refused, error = await self._room(quotas)
             if refused is not None:
                 return refused, error
@@ -156,15 +156,10 @@ class PrimitiveDispatchState(DispatchState):
                 error = failure
                 continue
             if not taken.admitted:
+                # What was counted before stays so: taken back, it could be missing in a window
+                # that has been opened since.
                 return (place, taken.remaining), error
-            undo.append(self._giving_back(quota, taken.remaining))
         return None, error
-
-    def _giving_back(self, quota: Quota, remaining: timedelta) -> "_Undo":
-        # The window's remaining time goes along: if it closed meanwhile, a counter of -1 without
-        # an end would be left otherwise.
-        ttl = max(remaining, _MILLISECOND)
-        return lambda: self.backend.store.increment(quota.key, -1, ttl=ttl)
 
     async def _room(
         self, quotas: tuple[Quota, ...]

@@ -15,9 +15,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from attrs import frozen
+from attrs import Attribute, field, frozen
 
 from acteon.state.errors import StateError, StateSerializationError
 from acteon.state.keys import StateKey
@@ -36,6 +36,11 @@ class Quota:
     window: timedelta
 
 
+def _all_differ(_: object, attribute: "Attribute[Any]", quotas: tuple[Quota, ...]) -> None:
+    if len(quotas) > 1 and len({quota.key for quota in quotas}) < len(quotas):
+        raise ValueError(f"{attribute.name} must each count in an entry of its own")
+
+
 @frozen(kw_only=True)
 class Begin:
     """What one dispatch wants before it may run; all of it or nothing.
@@ -48,7 +53,7 @@ class Begin:
         lease: How long lock and claim last unless renewed or settled.
         lock: The lock to take, if any.
         claim: The key to claim, if any.
-        quotas: What must have room; only if all have, one is counted in each.
+        quotas: What must have room; only if all have, one is counted in each. Their keys differ.
         reads: Entries whose values are wanted as well.
         peek: Change nothing, only tell how things stand: the lock is left out, a claim that
             could be had is told as had, a quota with room as admitting.
@@ -58,7 +63,7 @@ class Begin:
     lease: timedelta
     lock: str | None = None
     claim: StateKey | None = None
-    quotas: tuple[Quota, ...] = ()
+    quotas: tuple[Quota, ...] = field(default=(), validator=_all_differ)
     reads: tuple[StateKey, ...] = ()
     peek: bool = False
 

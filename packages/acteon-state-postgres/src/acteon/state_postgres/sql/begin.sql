@@ -2,8 +2,9 @@
 --
 -- It reads how things stand, decides, and writes on the condition that they still stand so. If
 -- another process came first, all is undone and it starts anew: each statement in here sees what
--- has been committed before it. Rows are written in one order everywhere (locks, claims, quotas,
--- each by name), so that two batches cannot wait for each other.
+-- has been committed before it. Rows are written in one order (locks, claims, quotas, each by
+-- name), so that two batches seldom wait for each other in a ring; where they do, as with one that
+-- settles, the server ends one of them, which is then made again.
 --
 -- Elements are numbered from 1. The uses of quotas are in the order of the elements. Times are
 -- microseconds. An answer that is NULL as a whole says nothing of any element.

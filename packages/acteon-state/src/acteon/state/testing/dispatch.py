@@ -221,6 +221,18 @@ class DispatchStateConformance(BackendFixtures):
         assert begin.claim is not None
         assert await store.get(begin.claim) is None
 
+    async def test_a_lock_whose_lease_is_over_cannot_be_settled(
+        self,
+        dispatch: DispatchState,
+        begin: Begin,
+        settle: Settle,
+        pass_time: PassTime,
+        moment: timedelta,
+    ) -> None:
+        await begin_one(dispatch, evolve(begin, claim=None, lease=moment))
+        await pass_time(moment)
+        assert await settle_one(dispatch, evolve(settle, claim=None)) is False
+
     async def test_settling_again_is_harmless(
         self, dispatch: DispatchState, begin: Begin, settle: Settle
     ) -> None:

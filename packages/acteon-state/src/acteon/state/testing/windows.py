@@ -85,13 +85,6 @@ class WindowConformance(BackendFixtures):
         assert not (await store.take(key, 1, HOUR)).admitted
         assert (await store.take(key, 2, HOUR)).admitted
 
-    async def test_what_was_counted_can_be_given_back(
-        self, store: StateStore, key: StateKey
-    ) -> None:
-        taken = await store.take(key, 1, HOUR)
-        await store.increment(key, -1, ttl=taken.remaining)
-        assert (await store.take(key, 1, HOUR)).admitted
-
     async def test_a_text_is_no_window(self, store: StateStore, key: StateKey) -> None:
         await store.set(key, "many", ttl=HOUR)
         with pytest.raises(StateSerializationError):
