@@ -184,3 +184,29 @@ def test_records_expire_after_their_time_to_live() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         AuditSettings(**wrong)
+
+
+def test_labels_are_kept_as_they_are_unless_that_is_not_wanted() -> None:
+    labels = {"team": "growth", "Token": "t-1"}
+    plain = AuditTrail(PlainAuditStore(), AuditSettings(redaction=Redaction(["token"])))
+    strict = AuditTrail(
+        PlainAuditStore(), AuditSettings(redaction=Redaction(["token"], metadata=True))
+    )
+
+    assert plain.labels(labels) == b'{"Token":"t-1","team":"growth"}'
+    assert strict.labels(labels) == b'{"Token":"[REDACTED]","team":"growth"}'
+    assert strict.labels({}) == b"{}"
+    assert labels["Token"] == "t-1"
+
+
+def test_texts_are_told_as_they_are_unless_that_is_not_wanted() -> None:
+    payload = {"token": "t-12345"}
+    plain = AuditTrail(PlainAuditStore(), AuditSettings(redaction=Redaction(["token"])))
+    strict = AuditTrail(
+        PlainAuditStore(), AuditSettings(redaction=Redaction(["token"], "*", texts=True))
+    )
+
+    assert plain.hiding(lambda: [payload], {})("bad t-12345") == "bad t-12345"
+    assert strict.hiding(lambda: [payload], {})("bad t-12345") == "bad *"
+    assert sorted(plain.placeholders) == ["[REDACTED]"]
+    assert sorted(strict.placeholders) == ["*", "[REDACTED]"]

@@ -1,6 +1,8 @@
 """The audit trail: what was dispatched, what came of it, and why."""
 
+from acteon.audit.erasing import ERASE, FILTERS, Erased, given_filters, is_administrative
 from acteon.audit.errors import AuditError, AuditSerializationError, AuditStorageError
+from acteon.audit.naming import atoms
 from acteon.audit.query import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -14,10 +16,13 @@ from acteon.audit.redaction import PLACEHOLDER, Redaction
 from acteon.audit.settings import AuditSettings
 from acteon.audit.store import AuditPlugin, AuditStore
 from acteon.audit.trail import UNENCODABLE, AuditTrail
+from acteon.audit.walking import walk, walk_pages
 from acteon.audit.writer import AuditWriter
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "ERASE",
+    "FILTERS",
     "MAX_LIMIT",
     "PLACEHOLDER",
     "UNENCODABLE",
@@ -32,7 +37,13 @@ __all__ = [
     "AuditStore",
     "AuditTrail",
     "AuditWriter",
+    "Erased",
     "Position",
     "Redaction",
     "Scope",
+    "atoms",
+    "given_filters",
+    "is_administrative",
+    "walk",
+    "walk_pages",
 ]

@@ -1,17 +1,14 @@
 """What must not be written down is blotted out before a payload is kept."""
 
-from collections.abc import Callable, Iterable
-from enum import Enum
+from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
 from attrs import Factory, field, frozen
 
+from acteon.audit.naming import ATOMS, UNREADABLE, copied, lowered
 from acteon.core import MAX_DEPTH
 
 PLACEHOLDER: Final = "[REDACTED]"
-
-_ATOMS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def _lowered(fields: Iterable[str]) -> frozenset[str]:
@@ -30,10 +27,15 @@ class Redaction:
     Attributes:
         fields: The names and paths; kept in lower case.
         placeholder: What stands in place of a value.
+        metadata: Whether labels of these names are replaced as well.
+        texts: Whether the replaced values are also looked for, and replaced, in what a record
+            tells of errors, as providers may quote what they were sent.
     """
 
     fields: frozenset[str] = field(converter=_lowered)
     placeholder: str = PLACEHOLDER
+    metadata: bool = field(default=False, kw_only=True)
+    texts: bool = field(default=False, kw_only=True)
     _has_paths: bool = field(
         default=Factory(lambda self: any("." in name for name in self.fields), takes_self=True),
         init=False,
@@ -61,18 +63,18 @@ class Redaction:
             members: Any = container.items() if in_object else enumerate(container)
             for key, value in members:
                 if in_object:
-                    name = key.lower() if key.__class__ is str else _name(key)
+                    name = key.lower() if key.__class__ is str else lowered(key)
                     if name in fields or (has_paths and path + name in fields):
                         container[key] = placeholder
                         changed = True
                         continue
                     if has_paths:
                         inner_path = f"{path}{name}."
-                if value.__class__ in _ATOMS:
+                if value.__class__ in ATOMS:
                     continue
                 try:
-                    inner = _copied(value)
-                except _UNREADABLE:
+                    inner = copied(value)
+                except UNREADABLE:
                     container[key] = placeholder
                     changed = True
                     continue
@@ -85,24 +87,3 @@ class Redaction:
                 container[key] = inner
                 stack.append((inner, inner_path, (*above, id(value))))
         return whole[0] if changed else payload
-
-
-_UNREADABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
-
-
-def _copied(value: Any) -> Any:
-    """Return a shallow copy of `value` as a dict or a list; None if it is neither of them."""
-    copy = _COPIES.get(value.__class__)
-    if copy is None:
-        # Seldom: what came over the wire has only types that are known here.
-        value = msgspec.to_builtins(value, str_keys=True)
-        copy = _COPIES.get(value.__class__)
-    return None if copy is None else copy(value)
-
-
-_COPIES: Final[dict[type, Callable[[Any], Any]]] = {dict: dict, list: list, tuple: list}
-
-
-def _name(key: Any) -> str:
-    """Return how JSON writes `key`, in lower case."""
-    return str(key.value if isinstance(key, Enum) else key).lower()

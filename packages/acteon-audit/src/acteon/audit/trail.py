@@ -3,19 +3,31 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-from acteon.audit.errors import AuditError
+from acteon.audit.erasing import ERASE, Erased, Erasure
+from acteon.audit.errors import AuditError, AuditStorageError
+from acteon.audit.hiding import Hide, hiding
 from acteon.audit.query import AuditPage, AuditQuery, Scope
 from acteon.audit.record import AuditRecord
+from acteon.audit.redaction import PLACEHOLDER
 from acteon.audit.settings import AuditSettings
 from acteon.audit.store import AuditStore
 from acteon.audit.writer import AuditWriter
-from acteon.core import SYSTEM_CLOCK, Clock, InvalidError, encode_json
+from acteon.core import (
+    NOBODY,
+    SYSTEM_CLOCK,
+    Caller,
+    Clock,
+    InvalidError,
+    encode_json,
+    encode_told,
+    new_id,
+)
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +63,7 @@ class AuditTrail:
         self._chance = chance
         self._writer = AuditWriter(store, self._settings, clock=clock)
         self._open = AsyncExitStack()
+        self._erasing = asyncio.Semaphore(1)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -103,6 +116,34 @@ class AuditTrail:
         except InvalidError:
             return UNENCODABLE
 
+    def labels(self, metadata: Mapping[str, str]) -> bytes:
+        """Return what is kept of the labels of an action; never raises."""
+        if not metadata:
+            return b"{}"
+        redaction = self._settings.redaction
+        labels = metadata if isinstance(metadata, dict) else dict(metadata)
+        if redaction is not None and redaction.metadata:
+            labels = redaction.apply(labels)
+        return encode_told(labels)
+
+    def hiding(self, payloads: Callable[[], Iterable[Any]], metadata: Mapping[str, str]) -> Hide:
+        """Return what takes out of texts the secrets of an action, as far as that is asked for.
+
+        Args:
+            payloads: Gives the payload, and others that were made of it.
+            metadata: The action's labels.
+        """
+        redaction = self._settings.redaction
+        if redaction is None or not redaction.texts:
+            return _as_it_is
+        return hiding(redaction, payloads(), metadata)
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The texts that stand in records in place of what is not told."""
+        redaction = self._settings.redaction
+        return frozenset({PLACEHOLDER, PLACEHOLDER if redaction is None else redaction.placeholder})
+
     def expiry(self, dispatched_at: datetime) -> datetime | None:
         """Return when the record of a dispatch expires; None: never, or after the year 9999."""
         ttl = self._settings.ttl
@@ -135,6 +176,98 @@ class AuditTrail:
         """Return the records that `query` asks for, what was recorded before included."""
         await self._catch_up()
         return await self._store.query(query)
+
+    async def erase(
+        self,
+        query: AuditQuery,
+        *,
+        path: str | None = None,
+        value: Any = None,
+        dry_run: bool = False,
+        caller: Caller = NOBODY,
+    ) -> Erased:
+        """Remove the payloads of all records that fit, for good; what else they tell stays.
+
+        The erasure is recorded itself, without the value. There is one at a time in a process. If
+        it fails, or its caller is cancelled, some are removed; doing it again is harmless. It does
+        not see what is still in the queues of other processes.
+
+        Args:
+            query: The filters; `after`, `limit` and `offset` mean nothing here.
+            path: Of the payloads, only those with `value` in a member that this means: a name or
+                a dotted path, as redaction has them.
+            value: What that member is, or has in a list: anything that JSON can say.
+            dry_run: Whether to count only, and record nothing.
+            caller: Who wants it.
+
+        Raises:
+            AuditError: The store failed.
+            ValueError: There is no filter and no path.
+        """
+        erasure = Erasure(query, path, value)
+        async with self._erasing:
+            started_at, started = self._clock.now(), self._clock.monotonic()
+
+            async def tell(error: BaseException | None = None) -> None:
+                if not dry_run:
+                    seconds = self._clock.monotonic() - started
+                    await self.record(self._told(erasure, started_at, seconds, error, caller))
+
+            try:
+                await self._flush_all()
+                await erasure.run(self._store, dry_run=dry_run)
+            except BaseException as error:
+                await tell(error)
+                raise
+            await tell()
+        return Erased(erasure.matched, erasure.erased)
+
+    async def _flush_all(self) -> None:
+        """Write what is queued; raise if that cannot be done: it would be overlooked."""
+        limit = self._settings.write_limit.total_seconds()
+        try:
+            async with asyncio.timeout(limit):
+                written = await self._writer.flush()
+        except TimeoutError:
+            written = False
+        if not written:
+            raise AuditStorageError(
+                f"{self.queued} records still wait to be written; nothing was erased, try again"
+            )
+
+    def _told(
+        self,
+        erasure: Erasure,
+        started_at: datetime,
+        seconds: float,
+        error: BaseException | None,
+        caller: Caller,
+    ) -> AuditRecord:
+        details = erasure.told()
+        if error is not None:
+            known = isinstance(error, AuditError)
+            details["error"] = str(error) if known else type(error).__name__
+        return AuditRecord(
+            id=new_id(),
+            action_id=new_id(),
+            namespace=erasure.query.namespace or "",
+            tenant=erasure.query.tenant or "",
+            provider="",
+            action_type=ERASE,
+            verdict="allow",
+            matched_rule=None,
+            outcome="executed" if error is None else "failed",
+            action_payload=None,
+            verdict_details=b'{"verdict":"allow"}',
+            outcome_details=encode_told(details),
+            metadata=b"{}",
+            dispatched_at=started_at,
+            completed_at=self._clock.now(),
+            duration_ms=int(seconds * 1000),
+            expires_at=self.expiry(started_at),
+            caller_id=caller.id,
+            auth_method=caller.auth_method,
+        )
 
     async def flush(self) -> None:
         """Return when all that was recorded before is written or dropped, or the store fails."""
@@ -175,3 +308,7 @@ class AuditTrail:
                         "audit clean-up removed expired records",
                         extra={"acteon.removed": removed},
                     )
+
+
+def _as_it_is(text: str) -> str:
+    return text

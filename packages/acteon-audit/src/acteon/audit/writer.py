@@ -127,13 +127,18 @@ class AuditWriter:
         if size == 1 or size == self._batch_size:
             self._wake.set()
 
-    async def flush(self) -> None:
-        """Return when all that was recorded before is written or dropped, or the store fails."""
+    async def flush(self) -> bool:
+        """Return when all that was recorded before is written or dropped, or the store fails.
+
+        Returns:
+            Whether none of it is left in the queue.
+        """
         target = self._accepted
         self._wanted = target
         self._wake.set()
         while self._settled < target and not self._failing:
             await self._progress.wait()
+        return self._settled >= target
 
     @property
     def _settled(self) -> int:

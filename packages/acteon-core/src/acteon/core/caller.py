@@ -9,7 +9,7 @@ class Caller:
 
     Attributes:
         id: User name or name of the API key; empty for nobody in particular.
-        auth_method: `"jwt"`, `"api_key"`, `"anonymous"`, or empty for calls from code.
+        auth_method: `"jwt"`, `"api_key"`, `"anonymous"`, `"cli"`, or empty for calls from code.
     """
 
     id: str = ""
