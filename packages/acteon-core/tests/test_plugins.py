@@ -77,8 +77,8 @@ def test_a_name_that_nobody_offers_is_answered_with_those_that_are(name: str, te
 
 
 def test_an_official_plugin_that_is_not_installed_says_what_to_install() -> None:
-    with pytest.raises(PluginNotFoundError, match=r"pip install acteon-audit-elasticsearch$"):
-        load_plugin("acteon.audit", "elasticsearch", Wanted)
+    with pytest.raises(PluginNotFoundError, match=r"pip install acteon-email$"):
+        load_plugin("acteon.providers", "email", Wanted)
 
 
 @pytest.mark.parametrize(

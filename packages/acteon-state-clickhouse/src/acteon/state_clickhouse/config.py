@@ -204,7 +204,6 @@ class ClickHouseStateConfig(ClickHouseConfig):
     """The keys of `[state]` with `backend = "clickhouse"`: those of the server, and these.
 
     Attributes:
-        url: That of `ClickHouseConfig`, with a default.
         allow_weak_locks: Whether locks may be what ClickHouse can give. Without it the backend
             is not opened.
         sweep_interval_seconds: The time between two removals of what has expired.

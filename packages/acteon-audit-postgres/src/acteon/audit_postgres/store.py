@@ -1,0 +1,114 @@
+"""The audit store."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from attrs import define, field
+
+from acteon.audit import AuditPage, AuditQuery, AuditRecord, AuditStore, Scope
+from acteon.audit.totals import Totals
+from acteon.audit_postgres.errors import translating
+from acteon.audit_postgres.filters import Conditions
+from acteon.audit_postgres.layout import Layout, Month
+from acteon.audit_postgres.paging import FROM, ORDER, page_statement
+from acteon.audit_postgres.partitions import Partitions
+from acteon.audit_postgres.removal import remove_expired
+from acteon.audit_postgres.rows import COLUMNS, PARAMETERS, SELECTED, columns, kept, record
+from acteon.state_postgres import Connections
+from acteon.state_postgres.texts import text_array
+
+_WRITE: Final = f"""
+    INSERT INTO {{audit}} ({", ".join(COLUMNS)})
+    SELECT * FROM unnest({PARAMETERS})
+    ON CONFLICT DO NOTHING
+"""
+_GET: Final = f"SELECT {SELECTED} FROM {{audit}} WHERE id = %s LIMIT 1"
+_PING: Final = "SELECT true FROM {audit} LIMIT 1"
+_ERASE: Final = """
+    WITH erased AS (
+        UPDATE {audit} SET action_payload = NULL
+        WHERE id = ANY (%s::text[]) AND action_payload IS NOT NULL
+        RETURNING true
+    )
+    SELECT count(*) FROM erased
+"""
+
+
+@define(eq=False)
+class PostgresAuditStore(AuditStore):
+    """The records in the table `<prefix>audit`.
+
+    Attributes:
+        connections: Where statements run; they stay their owner's.
+        layout: The names of the table and its partitions.
+        totals: What has been counted.
+    """
+
+    connections: Connections
+    layout: Layout
+    totals: Totals = field(factory=Totals)
+    _partitions: Partitions = field(init=False)
+    _write: bytes = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._partitions = Partitions(self.connections, self.layout)
+        self._write = self.layout.statement(_WRITE)
+
+    async def write(self, records: Sequence[AuditRecord]) -> None:
+        if not records:
+            return
+        with translating(), self.totals.changing():
+            await self._partitions.make({Month.of(one.dispatched_at) for one in records})
+            await self.connections.run(self._write, columns(records))
+
+    async def get(self, record_id: str) -> AuditRecord | None:
+        with translating():
+            rows = await self.connections.run(self.layout.statement(_GET), (kept(record_id),))
+        return record(rows[0]) if rows else None
+
+    async def latest(
+        self, action_id: str, *, scopes: tuple[Scope, ...] | None = None
+    ) -> AuditRecord | None:
+        conditions = Conditions()
+        conditions.add_equal("action_id", action_id)
+        conditions.add_scopes(scopes)
+        statement = f"SELECT {SELECTED} {FROM} WHERE {conditions} {ORDER} LIMIT 1"
+        with translating():
+            rows = await self.connections.run(
+                self.layout.statement(statement), conditions.parameters
+            )
+        return record(rows[0]) if rows else None
+
+    async def query(self, query: AuditQuery) -> AuditPage:
+        total = self.totals.of(query)
+        statement, parameters = page_statement(query, count=total.known is None)
+        with translating():
+            rows = await self.connections.run(self.layout.statement(statement), parameters)
+        # There is a row for the total even if there is none on the page.
+        found = [record(row) for _, *row in rows if row[0] is not None]
+        return AuditPage(
+            records=tuple(found),
+            total=total.count(rows[0][0]) if total.known is None else total.known,
+            limit=query.limit,
+            offset=query.offset,
+        )
+
+    async def clean_up(self, now: datetime) -> int:
+        with translating(), self.totals.changing():
+            removed = await self._partitions.drop_expired(now)
+            removed += await remove_expired(self.connections, self.layout, now)
+            await self._partitions.make({Month.of(now), Month.of(now).next})
+        return removed
+
+    async def erase(self, record_ids: Sequence[str]) -> int:
+        if not record_ids:
+            return 0
+        parameters = (text_array(map(kept, record_ids)),)
+        with translating():
+            ((erased,),) = await self.connections.run(self.layout.statement(_ERASE), parameters)
+        return int(erased)
+
+    async def ping(self) -> None:
+        with translating():
+            await self.connections.run(self.layout.statement(_PING))
