@@ -139,7 +139,7 @@ def fleet(session: nox.Session) -> None:
     backends = [f"packages/{package}" for package in BACKENDS]
     session.install("-e", "packages/acteon-server", *(f"-e{path}" for path in backends), PLUGIN)
     session.install("--group", "test", "--group", "packages/acteon-server/pyproject.toml:dev")
-    fetch(session, "redis", "postgres", "dynamodb", "clickhouse")
+    fetch(session, "redis", "postgres", "dynamodb", "clickhouse", "elasticsearch")
     folder = "packages/acteon-server"
     session.run("pytest", "-q", "-s", "-m", "server", folder, *options(session), env=full(session))
 
@@ -178,6 +178,9 @@ def bench(session: nox.Session) -> None:
     session.run("python", "packages/acteon-server/benchmarks/dispatch.py", *session.posargs)
     environment = {"PYTHONPATH": ".ci"}
     session.run("python", "packages/acteon-server/benchmarks/backends.py", env=environment)
+    for store in ("postgres", "clickhouse", "elasticsearch"):
+        script = f"packages/acteon-audit-{store}/benchmarks/audit.py"
+        session.run("python", script, env=environment)
     session.run("python", "packages/acteon-server/benchmarks/rules.py")
     session.run("python", "packages/acteon-rules-cel/benchmarks/cel.py")
     for package in ("acteon-rules", "acteon-rules-cel"):

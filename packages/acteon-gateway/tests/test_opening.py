@@ -345,9 +345,8 @@ def test_what_cannot_be_used_is_refused_before_anything_is_opened(
             "state: there is no acteon.state plugin 'memry'; did you mean 'memory'?",
         ),
         (
-            {"audit": "clickhouse"},
-            "audit: 'clickhouse' needs a package that is not installed: "
-            "pip install acteon-audit-clickhouse",
+            {"audit": "elastic"},
+            "audit: there is no acteon.audit plugin 'elastic'; did you mean 'elasticsearch'?",
         ),
         (
             {"audit": Plugin("memory", {"max_record": 5})},

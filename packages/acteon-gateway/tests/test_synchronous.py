@@ -76,7 +76,11 @@ def test_every_call_of_the_gateway_is_there(tmp_path: Path) -> None:
         assert isinstance(gateway.dispatch(make_action(provider="away")), Failed)
         assert [letter.code for letter in gateway.drain_dead_letters()] == ["CONNECTION"]
         assert not any(gateway.check_ready().values())
-        assert gateway.counters["dispatched"] == 5
+        (again,) = gateway.replay([record])
+        assert (again.action_id, again.outcome) == (action.id, "executed")
+        assert gateway.replay([record], dry_run=True)[0].new_action_id is None
+        assert gateway.trail.erase(AuditQuery(tenant=action.tenant)).erased == 6
+        assert gateway.counters["dispatched"] == 6
         assert gateway.in_flight == 0
 
 

@@ -38,6 +38,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install the audit backend `ledger`; give the folder that other processes need to find it."""
+    place = Path(__file__).parent / "ledger"
+    monkeypatch.syspath_prepend(place)  # pyright: ignore[reportUnknownMemberType]
+    return place
+
+
+@pytest.fixture
 def email() -> ScriptedProvider:
     return ScriptedProvider()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from acteon.core import STATE, ConfigError, plugin_names
+from acteon.core import AUDIT, STATE, ConfigError, plugin_names
 from acteon.server.config import load_config, parse_config, read_document
 
 SYNTAX = [
@@ -291,7 +291,7 @@ BACKENDS = [
     (
         '[audit]\nenabled = true\nbackend = "nope"',
         "configuration error: unknown audit backend: nope (is the feature enabled?): "
-        "there is no acteon.audit plugin 'nope'; installed: memory",
+        f"there is no acteon.audit plugin 'nope'; installed: {', '.join(plugin_names(AUDIT))}",
     ),
 ]
 

@@ -208,7 +208,7 @@ async def a_dispatch_is_recorded(bench: Bench) -> None:
         await dispatched(api)
         page = await said(api, "/v1/audit")
     (record,) = page.pop("records")
-    assert page == {"total": 1, "limit": 50, "offset": 0}
+    assert page == {"total": 1, "limit": 50, "offset": 0, "next_cursor": None}
     assert record["verdict"] == "allow"
     assert record["outcome"] == "executed"
     assert record["outcome_details"] == {"status": "Success"}

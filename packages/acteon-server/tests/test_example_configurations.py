@@ -5,29 +5,33 @@ import re
 import sysconfig
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from acteon.server.config import load_config
-from servers import clickhouse, dynamodb, postgres, redis
+from servers import clickhouse, dynamodb, elasticsearch, postgres, redis
 from servers.process import Server
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.toml"))
 SERVER = Path(sysconfig.get_path("scripts"), "acteon-server")
 STARTS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
-    "clickhouse": clickhouse.running,
-    "dynamodb": dynamodb.running,
-    "postgres": postgres.running,
-    "redis": redis.running,
+    "8123": clickhouse.running,
+    "8000": dynamodb.running,
+    "9200": elasticsearch.running,
+    "5432": postgres.running,
+    "6379": redis.running,
 }
+"""What starts the server at each port that the examples name."""
+NEED_SERVERS = ("clickhouse", "dynamodb", "elasticsearch-audit", "postgres", "redis")
+URL = re.compile('(?m)^url = "[^"]*:([0-9]+)[^"]*"$')
 
 
 def test_each_that_needs_a_server_is_tried_with_it() -> None:
-    assert {*STARTS, "full"} == set(NAMES)
+    assert {*NEED_SERVERS, "full"} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,12 +40,14 @@ def test_each_can_be_used(name: str) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize("name", NEED_SERVERS)
 async def test_each_starts_and_takes_a_dispatch(name: str, tmp_path: Path) -> None:
     text = (EXAMPLES / f"{name}.toml").read_text()
-    with STARTS[name]() as server:
+    with ExitStack() as stack:
+        ports = {found[1] for found in URL.finditer(text)}
+        servers = {port: stack.enter_context(STARTS[port]()) for port in sorted(ports)}
         # Only where things are is different here.
-        text = re.sub('(?m)^url = ".*"$', f'url = "{server.url}"', text)
+        text = URL.sub(lambda found: f'url = "{servers[found[1]].url}"', text)
         config = tmp_path / "acteon.toml"
         config.write_text(text.replace("port = 8080", "port = 0"))
         process = await asyncio.create_subprocess_exec(
@@ -57,7 +63,7 @@ async def test_each_starts_and_takes_a_dispatch(name: str, tmp_path: Path) -> No
                     break
             else:
                 raise AssertionError("".join(said))
-            assert await dispatched(url.split()[0]) == "success"
+            await dispatched(url.split()[0], audited="[audit]" in text)
         finally:
             if process.returncode is None:
                 process.terminate()
@@ -65,7 +71,8 @@ async def test_each_starts_and_takes_a_dispatch(name: str, tmp_path: Path) -> No
         assert process.returncode == 0
 
 
-async def dispatched(url: str) -> str:
+async def dispatched(url: str, *, audited: bool) -> None:
+    """Dispatch an action, and look for its record if there is an audit trail."""
     action = {
         "namespace": "shop",
         "tenant": "acme",
@@ -73,10 +80,12 @@ async def dispatched(url: str) -> str:
         "action_type": "greet",
         "payload": {"text": "hello"},
     }
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{url}/v1/dispatch", json=action) as answer,
-    ):
-        outcome = await answer.json()
-    status: str = outcome["Executed"]["status"]
-    return status
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{url}/v1/dispatch", json=action) as answer:
+            assert (await answer.json())["Executed"]["status"] == "success"
+        async with session.get(f"{url}/v1/audit") as answer:
+            assert answer.status == (200 if audited else 404)
+            if audited:
+                page = await answer.json()
+                assert page["total"] == 1
+                assert page["records"][0]["action_payload"] == {"text": "hello"}

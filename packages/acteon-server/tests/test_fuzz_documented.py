@@ -32,6 +32,9 @@ EXAMPLES = {
     "dispatch_batch": 250,
     "query_audit": 200,
     "get_audit_by_action": 150,
+    "replay_audit": 130,
+    "replay_audit_by_action": 100,
+    "erase_audit": 130,
     "set_rule_enabled": 130,
     "health": 1,
     "ready": 1,
@@ -46,6 +49,7 @@ EXAMPLES = {
 """How many requests each operation gets that fit the document, and as many that do not."""
 EACH = 2_500
 """So many requests at least does each of the two servers get."""
+_ONE = ("/v1/dispatch", "/v1/audit/{action_id}/replay")
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 
 RULES = """
@@ -112,7 +116,11 @@ class Server:
             said: Any = response.json()
             answers: list[Any] = said if isinstance(said, list) else [said]
             self.actions += sum("DryRun" not in answer for answer in answers)
-        elif response.status_code in (500, 503) and case.path == "/v1/dispatch":
+        elif response.status_code == 200 and case.path.endswith("/replay"):
+            replayed: Any = response.json()
+            items: list[Any] = replayed.get("results", [replayed])
+            self.actions += sum(item["new_action_id"] is not None for item in items)
+        elif response.status_code in (500, 503) and case.path in _ONE:
             self.actions += 1
 
 

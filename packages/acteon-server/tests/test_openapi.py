@@ -38,6 +38,13 @@ OPERATIONS_WANTED = {
         "Audit",
         "Get audit record by action ID",
     ),
+    ("/v1/audit/replay", "post"): ("replay_audit", "Audit", "Send past actions again"),
+    ("/v1/audit/{action_id}/replay", "post"): (
+        "replay_audit_by_action",
+        "Audit",
+        "Send a past action again",
+    ),
+    ("/v1/audit/erase", "post"): ("erase_audit", "Audit", "Erase payloads of audit records"),
     ("/v1/dlq/stats", "get"): ("dlq_stats", "DLQ", "Get DLQ statistics"),
     ("/v1/dlq/drain", "post"): ("dlq_drain", "DLQ", "Drain DLQ entries"),
 }
@@ -59,6 +66,11 @@ SCHEMAS_WANTED = {
     "AuditRecord",
     "AuditQuery",
     "AuditPage",
+    "ReplayRequest",
+    "ReplayItem",
+    "ReplayResponse",
+    "EraseRequest",
+    "EraseResponse",
     "DlqStatsResponse",
     "DlqEntry",
     "DlqDrainResponse",
@@ -156,6 +168,13 @@ async def test_answers_have_the_members_that_are_documented(open_api: OpenApi) -
         page = (await api.get("/v1/audit")).json()
         assert set(page) == known("AuditPage")
         assert set(page["records"][0]) == known("AuditRecord")
+        replayed = (await api.post("/v1/audit/replay", {"tenant": "t"})).json()
+        assert set(replayed) == known("ReplayResponse")
+        assert set(replayed["results"][0]) == known("ReplayItem")
+        one = (await api.post("/v1/audit/a1/replay")).json()
+        assert set(one) == known("ReplayItem")
+        erased = (await api.post("/v1/audit/erase", {"tenant": "t"})).json()
+        assert set(erased) == known("EraseResponse")
         failed = (await api.post("/v1/dispatch", {**action, "provider": "none"})).json()
         assert set(failed["Failed"]) == known("ActionError")
         assert set((await api.get("/health")).json()) == known("HealthResponse")

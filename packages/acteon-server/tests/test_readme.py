@@ -201,7 +201,7 @@ PROGRAMS = [
     for page in sorted(ROOT.glob("packages/*/README.md"))
     for number, (language, program) in enumerate(BLOCK.findall(page.read_text()))
     # Those of backends run in their own tests, which have the servers.
-    if language == "python" and not re.match("acteon-state-(?!memory)", page.parent.name)
+    if language == "python" and not re.match("acteon-(?:state|audit)-(?!memory)", page.parent.name)
 ]
 
 

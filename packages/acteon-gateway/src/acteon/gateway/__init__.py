@@ -21,12 +21,20 @@ from acteon.gateway.metrics import BUCKETS, GatewayMetrics, Histogram
 from acteon.gateway.opening import Audit, Opening, Rules, State, parse_rules
 from acteon.gateway.plugged import Plugin
 from acteon.gateway.preview import Preview
+from acteon.gateway.replaying import (
+    REPLAYED_FROM,
+    NotReplayableError,
+    PayloadMissingError,
+    PayloadRedactedError,
+    Replayed,
+)
 from acteon.gateway.rulebook import Reloaded
 from acteon.gateway.settings import GatewaySettings, OnStoreError, OnUnknown
 from acteon.gateway.synchronous import SyncAuditTrail, SyncGateway
 
 __all__ = [
     "BUCKETS",
+    "REPLAYED_FROM",
     "Audit",
     "Deliverer",
     "DrainingError",
@@ -40,13 +48,17 @@ __all__ = [
     "LoadedRules",
     "LockError",
     "NotOpenError",
+    "NotReplayableError",
     "OnStoreError",
     "OnUnknown",
     "Opening",
+    "PayloadMissingError",
+    "PayloadRedactedError",
     "Plugin",
     "Preview",
     "Providers",
     "Reloaded",
+    "Replayed",
     "RouteNotFoundError",
     "RuleFailedError",
     "RuleNotFoundError",

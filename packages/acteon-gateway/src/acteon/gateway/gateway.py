@@ -13,7 +13,7 @@ from typing import Self
 
 from attrs import define, field
 
-from acteon.audit import AuditError, AuditSettings, AuditTrail
+from acteon.audit import AuditError, AuditRecord, AuditSettings, AuditTrail
 from acteon.core import (
     NOBODY,
     SYSTEM_CLOCK,
@@ -36,6 +36,7 @@ from acteon.gateway.opening import Audit, Opening, Parts, Rules, State
 from acteon.gateway.outage import Outage
 from acteon.gateway.pipeline import Pipeline
 from acteon.gateway.preview import Preview, Previewer
+from acteon.gateway.replaying import Repetition, Replayed
 from acteon.gateway.rulebook import Reloaded, Rulebook
 from acteon.gateway.settings import GatewaySettings
 from acteon.provider import ProviderRegistry
@@ -300,6 +301,31 @@ class Gateway:
             at_once=self.executor.max_concurrent,
             ordered=False,
         )
+
+    async def replay(
+        self, records: Sequence[AuditRecord], caller: Caller = NOBODY, *, dry_run: bool = False
+    ) -> tuple[Replayed, ...]:
+        """Send past actions again, the oldest first, as `dispatch_batch` does; under new ids.
+
+        Each has the label `replayed_from`, and no deduplication key: records do not tell it. What
+        was not kept, is redacted or erased is not sent, and of several records of one action only
+        the newest is.
+
+        Args:
+            records: What the audit trail tells of them.
+            caller: Who wants it.
+            dry_run: Whether to tell what would become of them, and change nothing.
+
+        Returns:
+            What became of each record, in the order of their dispatch.
+
+        Raises:
+            DrainingError: The gateway takes no more; nothing was delivered.
+        """
+        repetition = Repetition.of(records, self.trail.placeholders)
+        if dry_run:
+            return repetition.told(await self.preview_batch(repetition.actions), sent=False)
+        return repetition.told(await self.dispatch_batch(repetition.actions, caller), sent=True)
 
     async def explain(
         self,

@@ -1,6 +1,6 @@
 """Telling the audit trail what happened, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -77,13 +77,13 @@ def make_record(
         matched_rule=rule,
         outcome=outcome.tag,
         action_payload=trail.payload(action.payload),
-        verdict_details=_verdict_details(story, verdict),
+        verdict_details=_verdict_details(story, verdict, trail),
         outcome_details=(
             _EXECUTED[outcome.response.status]
             if isinstance(outcome, Executed)
-            else encode_told(_outcome_details(story, outcome))
+            else encode_told(_outcome_details(story, outcome, trail))
         ),
-        metadata=_labels(action.metadata),
+        metadata=trail.labels(action.metadata),
         dispatched_at=story.dispatched_at,
         completed_at=clock.now(),
         duration_ms=int((clock.monotonic() - story.started) * 1000),
@@ -93,24 +93,44 @@ def make_record(
     )
 
 
-def _labels(metadata: Mapping[str, str]) -> bytes:
-    if not metadata:
-        return b"{}"
-    return encode_told(metadata if isinstance(metadata, dict) else dict(metadata))
-
-
-def _verdict_details(story: Story, verdict: str) -> bytes:
+def _verdict_details(story: Story, verdict: str, trail: AuditTrail) -> bytes:
     decision = story.decision
-    if decision is None:
-        return encode_told({"verdict": "error", **(story.notes or {})})
-    if not (decision.errors or decision.shadowed or story.notes):
+    if decision is not None and not (decision.errors or decision.shadowed or story.notes):
         return _plain_verdict(verdict, decision.matched)
-    details = {**_verdict(verdict, decision.matched), **(story.notes or {})}
+    hide = _hide(story, trail)
+    notes = {name: _without(value, hide) for name, value in (story.notes or {}).items()}
+    if decision is None:
+        return encode_told({"verdict": "error", **notes})
+    details = {**_verdict(verdict, decision.matched), **notes}
     if decision.shadowed:
         details["shadow_rules"] = _named(decision.shadowed)
     if decision.errors:
-        details["rule_errors"] = [{"rule": rule, "error": error} for rule, error in decision.errors]
+        details["rule_errors"] = [
+            {"rule": rule, "error": hide(error)} for rule, error in decision.errors
+        ]
     return encode_told(details)
+
+
+def _hide(story: Story, trail: AuditTrail) -> Callable[[str], str]:
+    """Return what takes the secrets of the action out of texts about it."""
+    return trail.hiding(lambda: _payloads(story), story.action.metadata)
+
+
+def _payloads(story: Story) -> Iterator[Any]:
+    """Yield all that was in the payload on its way to the provider."""
+    yield story.action.payload
+    decision = story.decision
+    if decision is not None and decision.modified:
+        yield decision.payload
+    if decision is not None and decision.route is not None:
+        yield decision.route.changes
+
+
+def _without(value: Any, hide: Callable[[str], str]) -> Any:
+    """Return a note without secrets; names of rules stay as they are."""
+    if isinstance(value, str):
+        return hide(value)
+    return [{**each, "error": hide(each["error"])} for each in value]
 
 
 def _verdict(verdict: str, matched: tuple[MatchedRule, ...]) -> dict[str, Any]:
@@ -134,7 +154,7 @@ _EXECUTED: Final = {
 }
 
 
-def _outcome_details(story: Story, outcome: ActionOutcome) -> dict[str, Any]:
+def _outcome_details(story: Story, outcome: ActionOutcome, trail: AuditTrail) -> dict[str, Any]:
     match outcome:
         case Rerouted(original, new, response):
             return {
@@ -145,7 +165,7 @@ def _outcome_details(story: Story, outcome: ActionOutcome) -> dict[str, Any]:
         case Failed():
             details: dict[str, Any] = {
                 "code": outcome.code,
-                "message": outcome.message,
+                "message": _hide(story, trail)(outcome.message),
                 "retryable": outcome.retryable,
                 "attempts": outcome.attempts,
             }

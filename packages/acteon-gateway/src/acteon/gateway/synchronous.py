@@ -14,19 +14,20 @@ from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, ParamSpec, Self, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Generic, ParamSpec, Self, TypeVar, TypeVarTuple, Unpack
 
 from anyio import CancelScope
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import define, field
 
-from acteon.audit import AuditPage, AuditQuery, AuditRecord, AuditTrail, Scope
+from acteon.audit import AuditPage, AuditQuery, AuditRecord, AuditTrail, Erased, Scope
 from acteon.core import NOBODY, Action, ActionOutcome, Caller, ConfigError
 from acteon.executor import DeadLetter
 from acteon.gateway.errors import GatewayError, NotOpenError
 from acteon.gateway.explaining import Evaluation
 from acteon.gateway.gateway import Gateway
 from acteon.gateway.preview import Preview
+from acteon.gateway.replaying import Replayed
 from acteon.gateway.rulebook import Reloaded
 from acteon.rules import Rule, StateValues
 
@@ -222,6 +223,17 @@ class SyncGateway:
         """Preview each of `actions` by itself; results, or errors in their place, in order."""
         return self._loop.call(self._open.preview_batch, actions)
 
+    def replay(
+        self, records: Sequence[AuditRecord], caller: Caller = NOBODY, *, dry_run: bool = False
+    ) -> tuple[Replayed, ...]:
+        """Send past actions again, the oldest first; under new ids."""
+        gateway = self._open
+
+        async def send() -> tuple[Replayed, ...]:
+            return await gateway.replay(records, caller, dry_run=dry_run)
+
+        return self._loop.call(send)
+
     def explain(
         self,
         action: Action,
@@ -323,3 +335,21 @@ class SyncAuditTrail:
     def query(self, query: AuditQuery) -> AuditPage:
         """Return the records that `query` asks for, what was recorded before included."""
         return self._loop.call(self._trail.query, query)
+
+    def erase(
+        self,
+        query: AuditQuery,
+        *,
+        path: str | None = None,
+        value: Any = None,
+        dry_run: bool = False,
+        caller: Caller = NOBODY,
+    ) -> Erased:
+        """Remove the payloads of all records that fit, for good; what else they tell stays."""
+
+        async def erase() -> Erased:
+            return await self._trail.erase(
+                query, path=path, value=value, dry_run=dry_run, caller=caller
+            )
+
+        return self._loop.call(erase)

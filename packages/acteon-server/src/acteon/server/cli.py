@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from acteon.server.audit_commands import audit, migrate
 from acteon.server.config import load_config, warn_about
 from acteon.server.logs import configure_logging
 from acteon.server.rule_commands import rules
@@ -94,3 +95,5 @@ def run_server(path: Path | None, host: str | None, port: int | None) -> int:
 
 
 main.add_command(rules)
+main.add_command(audit)
+main.add_command(migrate)

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from acteon.audit import AuditPlugin, AuditSettings, AuditTrail, Redaction
+from acteon.audit import AuditPlugin, AuditSettings, AuditStore, AuditTrail, Redaction
 from acteon.core import (
     AUDIT,
     PROVIDERS,
@@ -88,7 +88,7 @@ async def open_state(stack: AsyncExitStack, config: Config) -> StateBackend:
     """
     section = config.state
     plugin = load_plugin(STATE, section.backend, StatePlugin)
-    with _explained(f"{section.backend} state backend", config):
+    with explained(f"{section.backend} state backend", config):
         settings = plugin.Config() if section.settings is None else section.settings
         backend = await _entered(stack, plugin.open(settings))
     log.info("state backend opened", extra={"acteon.backend": section.backend})
@@ -103,17 +103,26 @@ async def open_audit(
     Raises:
         ConfigError: It cannot be opened.
     """
-    section = config.audit
-    if not section.enabled:
+    if not config.audit.enabled:
         return None
-    plugin = load_plugin(AUDIT, section.backend, AuditPlugin)
-    with _explained(f"audit {section.backend}", config):
-        settings = plugin.Config() if section.settings is None else section.settings
-        store = await _entered(stack, plugin.open(settings))
-    trail = AuditTrail(store, audit_settings(section), clock=clock)
+    store = await open_audit_store(stack, config)
+    trail = AuditTrail(store, audit_settings(config.audit), clock=clock)
     await stack.enter_async_context(trail)
-    log.info("audit trail opened", extra={"acteon.backend": section.backend})
+    log.info("audit trail opened", extra={"acteon.backend": config.audit.backend})
     return trail
+
+
+async def open_audit_store(stack: AsyncExitStack, config: Config) -> AuditStore:
+    """Open the store that `[audit]` names, enabled or not.
+
+    Raises:
+        ConfigError: It cannot be opened.
+    """
+    section = config.audit
+    plugin = load_plugin(AUDIT, section.backend, AuditPlugin)
+    with explained(f"audit {section.backend}", config):
+        settings = plugin.Config() if section.settings is None else section.settings
+        return await _entered(stack, plugin.open(settings))
 
 
 async def open_providers(stack: AsyncExitStack, config: Config) -> ProviderRegistry:
@@ -126,7 +135,7 @@ async def open_providers(stack: AsyncExitStack, config: Config) -> ProviderRegis
     overruled: dict[str, bool] = {}
     for section in config.providers:
         plugin = load_plugin(PROVIDERS, section.type, ProviderPlugin)
-        with _explained(f"provider {section.name!r}", config):
+        with explained(f"provider {section.name!r}", config):
             settings = plugin.Config() if section.settings is None else section.settings
             opened[section.name] = await _entered(stack, plugin.open(section.name, settings))
         if section.idempotent is not None:
@@ -169,10 +178,15 @@ async def _entered(stack: AsyncExitStack, opening: AbstractAsyncContextManager[T
 
 
 @contextmanager
-def _explained(what: str, config: Config) -> Generator[None]:
-    """Raise whatever the block raises as a `ConfigError` about `what`, in one line."""
+def explained(what: str, config: Config, *others: type[Exception]) -> Generator[None]:
+    """Raise whatever the block raises, unless it is one of `others`, as a `ConfigError`.
+
+    It is about `what`, in one line, without secrets of `config`.
+    """
     try:
         yield
+    except others:
+        raise
     except ActeonError as error:
         raise ConfigError(_line(f"{what}: {error}", config)) from error
     except Exception as error:
@@ -217,7 +231,9 @@ def audit_settings(section: AuditSection) -> AuditSettings:
     redact = section.redact
     redaction = None
     if redact.enabled and redact.fields:
-        redaction = Redaction(redact.fields, redact.placeholder)
+        redaction = Redaction(
+            redact.fields, redact.placeholder, metadata=redact.metadata, texts=redact.texts
+        )
     return AuditSettings(
         ttl=section.ttl,
         store_payload=section.store_payload,

@@ -1,19 +1,22 @@
 """The commands `acteon-server rules …`. What they do is imported when they are called."""
 
 import json
-import logging
-import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from acteon.server.lines import one_line
-from acteon.server.logs import configure_logging
-from acteon.server.usage import OneLineCommand, OneLineGroup, WrongUseError, see_help, told
+from acteon.server.usage import (
+    OneLineCommand,
+    OneLineGroup,
+    WrongUseError,
+    config_of,
+    config_option,
+    run_quietly,
+    see_help,
+)
 
 _EXITS = "Exit status: 0 if all is well, 1 if {}, 2 for wrong use or files that cannot be read."
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
@@ -26,13 +29,7 @@ _format = click.option(
     show_default=True,
     help="How the answer is written.",
 )
-_config = click.option(
-    "-c",
-    "--config",
-    type=_PATH,
-    metavar="PATH",
-    help="Configuration that names the rules and the providers.",
-)
+_config = config_option("Configuration that names the rules and the providers.")
 
 
 def _pairs(
@@ -83,20 +80,6 @@ def rules(context: click.Context) -> None:
         raise WrongUseError(f"wanted a command: check, explain or test; {see_help(context)}")
 
 
-def _run(work: Callable[[], int]) -> int:
-    """Return the exit status of `work`; why it could not be done goes to stderr."""
-    if {"ACTEON_LOG", "RUST_LOG"} & set(os.environ):
-        configure_logging(os.environ, sys.stderr)
-    else:
-        logging.getLogger("acteon").addHandler(logging.NullHandler())
-    try:
-        return work()
-    except Exception as error:  # noqa: BLE001 - the outermost place: told in one line, whatever it is
-        for line in told(error):
-            click.echo(f"error: {line}", err=True)
-        return 2
-
-
 def _say(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
@@ -104,12 +87,6 @@ def _say(value: Any) -> None:
 def _warn(lines: list[str]) -> None:
     for line in lines:
         click.echo(f"warning: {one_line(line)}", err=True)
-
-
-def _config_of(context: click.Context, config: Path | None) -> Path | None:
-    """Return the configuration that is named here, or before `rules`."""
-    given: tuple[Path, ...] = context.find_root().params.get("paths", ())
-    return config or (given[0] if given else None)
 
 
 @rules.command(
@@ -147,7 +124,7 @@ def check(
             names = frozenset(name.strip() for name in providers.split(",") if name.strip())
         source = find_source(
             path,
-            _config_of(context, config),
+            config_of(context, config),
             environment=environment,
             providers=names,
         )
@@ -161,7 +138,7 @@ def check(
         bad = checked.findings if strict else checked.count(Severity.ERROR)
         return 1 if bad else 0
 
-    context.exit(_run(work))
+    context.exit(run_quietly(work, failed=2))
 
 
 @rules.command(cls=OneLineCommand, epilog=_EXITS.format("a rule fails, and the dispatch with it"))
@@ -223,7 +200,7 @@ def explain(
         except ValueError as error:
             raise ConfigError(f"--now: {error}") from None
         compiled = load_source(
-            find_source(path, _config_of(context, config), environment=environment)
+            find_source(path, config_of(context, config), environment=environment)
         )
         given, odd = read_action_file(action)
         _warn(odd)
@@ -241,7 +218,7 @@ def explain(
                 click.echo(one_line(line))
         return 1 if story.decision is None else 0
 
-    context.exit(_run(work))
+    context.exit(run_quietly(work, failed=2))
 
 
 @rules.command(cls=OneLineCommand, epilog=_EXITS.format("a case fails"))
@@ -260,7 +237,7 @@ def test(
         from acteon.server.ruletools.running import read_files, run_files
         from acteon.server.ruletools.sources import surroundings_in
 
-        files = read_files(paths, surroundings_in(_config_of(context, config)))
+        files = read_files(paths, surroundings_in(config_of(context, config)))
         _warn([each.located for each in dict.fromkeys(w for f in files for w in f.warnings)])
         results = list(run_files(files, named=named))
         if not results:
@@ -277,4 +254,4 @@ def test(
             click.echo(f"{passed} passed, {failed} failed" if failed else f"{passed} passed")
         return 1 if failed else 0
 
-    context.exit(_run(work))
+    context.exit(run_quietly(work, failed=2))

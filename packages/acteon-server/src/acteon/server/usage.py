@@ -1,14 +1,25 @@
 """Commands that tell wrong uses as every mistake is told: in one line, with how to mend it."""
 
 import logging
-from typing import Any, TypeGuard
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeGuard, TypeVar
 
 import click
 
 from acteon.core import ActeonError
 from acteon.server.lines import one_line
+from acteon.server.logs import configure_logging
 
 log = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""The exit status of a program that Ctrl+C ended, as shells have it."""
 
 
 class WrongUseError(click.ClickException):
@@ -80,3 +91,37 @@ def told(error: Exception) -> list[str]:
 
 def _is_group(error: Exception) -> TypeGuard[ExceptionGroup[Exception]]:
     return isinstance(error, ExceptionGroup)
+
+
+def config_option(
+    text: str = "The configuration file.  [default: acteon.toml, if there is one]",
+) -> Callable[[F], F]:
+    """Return the option for a configuration, which may also be named before the command."""
+    path = click.Path(path_type=Path)
+    return click.option("-c", "--config", type=path, metavar="PATH", help=text)
+
+
+def config_of(context: click.Context, config: Path | None) -> Path | None:
+    """Return the configuration that is named here, or before the command."""
+    given: tuple[Path, ...] = context.find_root().params.get("paths", ())
+    return config or (given[0] if given else None)
+
+
+def run_quietly(work: Callable[[], int], *, failed: int) -> int:
+    """Return the exit status of `work`, or `failed`; why it could not be done goes to stderr.
+
+    Logs do so only if somebody asks for them.
+    """
+    if {"ACTEON_LOG", "RUST_LOG"} & set(os.environ):
+        configure_logging(os.environ, sys.stderr)
+    else:
+        logging.getLogger("acteon").addHandler(logging.NullHandler())
+    try:
+        return work()
+    except KeyboardInterrupt:
+        click.echo("error: interrupted", err=True)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the outermost place: told in one line, whatever it is
+        for line in told(error):
+            click.echo(f"error: {line}", err=True)
+        return failed

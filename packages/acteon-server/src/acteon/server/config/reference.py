@@ -69,6 +69,10 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "url": '"https://billing.example/hooks/acteon"',
     "state.dynamodb.url": '"http://localhost:8000"',
     "state.postgres.url": '"postgres://acteon:acteon@localhost:5432/acteon"',
+    "audit.postgres.url": '"postgres://acteon:acteon@localhost:5432/acteon"',
+    "audit.clickhouse.url": '"clickhouse://localhost:9000"',
+    "audit.elasticsearch.url": '"https://localhost:9200"',
+    "api_key": '"a-long-random-text"',
     "create_table": "true",
     "database": '"acteon"',
     "password": '"a-long-random-text"',
@@ -128,10 +132,13 @@ def keys_described(cls: type[Any], place: str = "") -> list[Key]:
         place: Whose class it is, where examples depend on it: `state.postgres`.
 
     Raises:
-        LookupError: The docstring of `cls` says nothing about one of them.
+        LookupError: No docstring of `cls` and its bases says anything about one of them.
     """
-    _, _, members = (inspect.getdoc(cls) or "").partition("\n\nAttributes:\n")
-    texts = {name: _in_toml(" ".join(text.split())) for name, text in _MEMBER.findall(members)}
+    texts: dict[str, str] = {}
+    for each in reversed(cls.__mro__):
+        _, _, members = inspect.cleandoc(each.__doc__ or "").partition("\n\nAttributes:\n")
+        for name, text in _MEMBER.findall(members):
+            texts[name] = _in_toml(" ".join(text.split()))
     found: list[Key] = []
     for name, attribute in keys_of(cls).items():
         if isinstance(attribute.type, type) and attrs.has(attribute.type):

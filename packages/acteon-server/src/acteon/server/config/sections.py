@@ -106,11 +106,15 @@ class RedactSection:
         enabled: Whether payloads are redacted.
         fields: Names, or dotted paths, of the members whose values are replaced.
         placeholder: What they are replaced by.
+        metadata: Whether labels of these names are redacted, too.
+        texts: Whether the values are also replaced where texts on errors quote them.
     """
 
     enabled: bool = False
     fields: tuple[str, ...] = ("password", "token", "api_key", "secret")
     placeholder: str = "[REDACTED]"
+    metadata: bool = False
+    texts: bool = False
 
 
 @frozen(kw_only=True)

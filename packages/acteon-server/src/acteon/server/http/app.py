@@ -19,6 +19,7 @@ from acteon.server.http.identity import Authenticate, anonymous
 from acteon.server.http.letters import DeadLetterEndpoints
 from acteon.server.http.mounting import sent_path
 from acteon.server.http.prometheus import registry_of
+from acteon.server.http.replays import ReplayEndpoints
 from acteon.server.http.routes import CALLER, Endpoint, RawRoute, answering
 from acteon.server.http.rules import RuleEndpoints
 
@@ -45,24 +46,30 @@ def create_app(
     batch = BatchRoute(gateway, bodies, settings.max_batch)
     rules = RuleEndpoints(gateway, bodies)
     audit = AuditEndpoints(gateway.audit)
+    replays = ReplayEndpoints(gateway, bodies)
     letters = DeadLetterEndpoints(gateway.dead_letters)
 
-    def protected(path: str, method: str, endpoint: Endpoint) -> RawRoute:
-        return RawRoute(path, {method: answering(endpoint)}, authenticate)
+    def protected(path: str, **methods: Endpoint) -> RawRoute:
+        apps = {method: answering(endpoint) for method, endpoint in methods.items()}
+        return RawRoute(path, apps, authenticate)
 
     routes = [
         *_public_routes(gateway, bodies),
         RawRoute("/v1/dispatch", {"POST": dispatch}, authenticate),
         RawRoute("/v1/dispatch/batch", {"POST": batch}, authenticate),
-        protected("/v1/rules", "GET", rules.list_all),
-        protected("/v1/rules/reload", "POST", rules.reload),
-        protected("/v1/rules/evaluate", "POST", rules.evaluate),
-        protected("/v1/rules/{name}/enabled", "PUT", rules.set_enabled),
-        protected("/v1/audit", "GET", audit.query),
-        protected("/v1/audit/{action_id}", "GET", audit.latest),
-        protected("/v1/dlq/stats", "GET", letters.stats),
-        protected("/v1/dlq/drain", "POST", letters.drain),
-        protected("/v1/auth/logout", "POST", AuthEndpoints(bodies).logout),
+        protected("/v1/rules", GET=rules.list_all),
+        protected("/v1/rules/reload", POST=rules.reload),
+        protected("/v1/rules/evaluate", POST=rules.evaluate),
+        protected("/v1/rules/{name}/enabled", PUT=rules.set_enabled),
+        protected("/v1/audit", GET=audit.query),
+        # An action may be called `replay` or `erase`, too.
+        protected("/v1/audit/replay", POST=replays.replay, GET=audit.latest_of("replay")),
+        protected("/v1/audit/erase", POST=replays.erase, GET=audit.latest_of("erase")),
+        protected("/v1/audit/{action_id}/replay", POST=replays.replay_one),
+        protected("/v1/audit/{action_id}", GET=audit.latest),
+        protected("/v1/dlq/stats", GET=letters.stats),
+        protected("/v1/dlq/drain", POST=letters.drain),
+        protected("/v1/auth/logout", POST=AuthEndpoints(bodies).logout),
     ]
     direct = Direct(
         {b"/v1/dispatch": dispatch, b"/v1/dispatch/batch": batch},

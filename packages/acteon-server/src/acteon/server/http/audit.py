@@ -9,8 +9,10 @@ from starlette.responses import Response
 
 from acteon.audit import DEFAULT_LIMIT, MAX_LIMIT, AuditQuery, AuditTrail
 from acteon.server.http.answers import json_answer, json_text
+from acteon.server.http.cursors import next_cursor, read_cursor
 from acteon.server.http.errors import RequestError
 from acteon.server.http.queries import instant, integer, read_query
+from acteon.server.http.routes import Endpoint
 
 FILTERS: Final = (
     "namespace",
@@ -22,7 +24,7 @@ FILTERS: Final = (
     "matched_rule",
     "caller_id",
 )
-_KNOWN: Final = (*FILTERS, "from", "to", "limit", "offset")
+_KNOWN: Final = (*FILTERS, "from", "to", "limit", "offset", "cursor")
 
 
 @frozen
@@ -35,32 +37,55 @@ class AuditEndpoints:
         """Answer `GET /v1/audit`."""
         given = read_query(request.scope, _KNOWN)
         texts: dict[str, Any] = {name: given[name] for name in FILTERS if name in given}
+        cursor = given.get("cursor")
+        if cursor is not None and "offset" in given:
+            raise RequestError(
+                400, "offset: has no place beside `cursor`, which says where to begin"
+            )
         query = AuditQuery(
             **texts,
+            after=None if cursor is None else read_cursor(cursor),
             since=instant(given, "from"),
             until=instant(given, "to"),
             limit=min(max(integer(given, "limit", DEFAULT_LIMIT), 1), MAX_LIMIT),
             offset=integer(given, "offset", 0),
         )
-        page = await self._enabled().query(query)
+        page = await enabled(self.trail).query(query)
         return json_answer(
             {
                 "records": [msgspec.Raw(record.to_json()) for record in page.records],
                 "total": page.total,
                 "limit": page.limit,
                 "offset": page.offset,
+                "next_cursor": next_cursor(page),
             }
         )
 
     async def latest(self, request: Request) -> Response:
         """Answer `GET /v1/audit/{action_id}`."""
-        action_id: str = request.path_params["action_id"]
-        record = await self._enabled().latest(action_id)
+        return await self._latest(request.path_params["action_id"])
+
+    def latest_of(self, action_id: str) -> Endpoint:
+        """Return what answers `GET` for an action whose id is the path of something else."""
+
+        async def answer(_request: Request) -> Response:
+            return await self._latest(action_id)
+
+        return answer
+
+    async def _latest(self, action_id: str) -> Response:
+        record = await enabled(self.trail).latest(action_id)
         if record is None:
             raise RequestError(404, f"no audit record found for action: {action_id}")
         return json_text(record.to_json())
 
-    def _enabled(self) -> AuditTrail:
-        if self.trail is None:
-            raise RequestError(404, "audit is not enabled")
-        return self.trail
+
+def enabled(trail: AuditTrail | None) -> AuditTrail:
+    """Return `trail`.
+
+    Raises:
+        RequestError: There is none.
+    """
+    if trail is None:
+        raise RequestError(404, "audit is not enabled")
+    return trail

@@ -60,12 +60,14 @@ class AuditPage:
         total: How many there are on all pages together.
         limit: The limit that held.
         offset: How many were left out first.
+        next_cursor: The cursor for what follows; null at the end.
     """
 
     records: tuple[AuditRecord, ...]
     total: int
     limit: int
     offset: int
+    next_cursor: str | None
 
 
 @frozen(kw_only=True)
@@ -75,6 +77,7 @@ class AuditQuery:
     Attributes:
         limit: At most so many, 1 to 1000; 50 if it is not given.
         offset: So many are left out first.
+        cursor: `next_cursor` of an answer, in place of `offset`.
     """
 
     namespace: str | None = None
@@ -89,6 +92,7 @@ class AuditQuery:
     to: str | None = None
     limit: int | None = None
     offset: int | None = None
+    cursor: str | None = None
 
 
 @frozen(kw_only=True)

@@ -6,7 +6,12 @@ from typing import Final
 from attrs import frozen
 
 from acteon.core import ActeonError
-from acteon.gateway import DrainingError, InProgressError, RuleNotFoundError
+from acteon.gateway import (
+    DrainingError,
+    InProgressError,
+    NotReplayableError,
+    RuleNotFoundError,
+)
 from acteon.server.http.shapes import ErrorResponse
 
 _CODES: Final[Mapping[int, str]] = {
@@ -67,6 +72,8 @@ def failure_of(error: ActeonError) -> Failure:
             return Failure(503, said)
         case RuleNotFoundError():
             return Failure(404, said)
+        case NotReplayableError():
+            return Failure(409, said)
         case _:
             return Failure(500, said)
 

@@ -110,5 +110,22 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "SetEnabledRequest": {"enabled": False},
     "SetEnabledResponse": {"name": "hold-bulk-mail", "enabled": False, "status": "disabled"},
+    "ReplayRequest": {
+        "tenant": "acme",
+        "outcome": "failed",
+        "from": "2025-01-31T13:00:00Z",
+        "to": "2025-01-31T13:30:00Z",
+        "dry_run": True,
+    },
+    "ReplayItem": {
+        "action_id": "6f7c1f3e-7c0d-4d0e-8a55-2d9a8f0c1b7e",
+        "new_action_id": "0b9d0a34-2c1f-4f6e-9a65-9d5f4c1f7d21",
+        "success": True,
+        "outcome": "executed",
+        "error": None,
+        "code": None,
+    },
+    "EraseRequest": {"tenant": "acme", "path": "to", "value": "user@example.com"},
+    "EraseResponse": {"matched": 3, "erased": 3},
     "DlqStatsResponse": {"enabled": True, "count": 2},
 }

@@ -12,6 +12,7 @@ from acteon.core import Action, Failed, ProviderResponse
 from acteon.server.http import documented, shapes
 from acteon.server.http.evaluating import EvaluateRequest
 from acteon.server.http.examples import EXAMPLES
+from acteon.server.http.filters import DryRunRequest, EraseRequest, ReplayRequest
 from acteon.server.http.operations import OPERATIONS, REF, TEXT, Json, Operation, ref
 
 _CLASSES: Final = (
@@ -31,6 +32,12 @@ _CLASSES: Final = (
     shapes.DlqStatsResponse,
     shapes.DlqEntry,
     shapes.DlqDrainResponse,
+    shapes.ReplayItem,
+    shapes.ReplayResponse,
+    shapes.EraseResponse,
+    ReplayRequest,
+    EraseRequest,
+    DryRunRequest,
     documented.AuditRecord,
     documented.AuditPage,
     documented.AuditQuery,
@@ -61,6 +68,7 @@ _STATUSES: Final[Mapping[int, str]] = {
     400: "The request makes no sense, or its body is no JSON",
     404: "There is no such thing, or it is not enabled",
     408: "The body took too long",
+    409: "What is known of the action is not enough to send it again",
     413: "The body is too large",
     415: "The body is not said to be JSON",
     422: "The body is JSON of another shape",

@@ -65,6 +65,9 @@ _FILTERS: Final = (
     _parameter("to", "query", _INSTANT, "Only records dispatched then or earlier"),
     _parameter("limit", "query", {**_COUNT, "default": 50}, "At most so many, 1 to 1000"),
     _parameter("offset", "query", {**_COUNT, "default": 0}, "Leave out so many first"),
+    _parameter(
+        "cursor", "query", TEXT, "`next_cursor` of an answer, in place of `offset`: what follows"
+    ),
 )
 _BODY_ERRORS: Final = (400, 408, 413, 415, 422)
 
@@ -177,6 +180,40 @@ OPERATIONS: Final = (
         answers=ref("AuditPage"),
         parameters=_FILTERS,
         errors=(400, 404, 500),
+    ),
+    Operation(
+        path="/v1/audit/replay",
+        method="post",
+        id="replay_audit",
+        tag="Audit",
+        summary="Send past actions again",
+        answers=ref("ReplayResponse"),
+        takes=ref("ReplayRequest"),
+        parameters=(_DRY_RUN,),
+        errors=(*_BODY_ERRORS, 404, 500, 503),
+    ),
+    Operation(
+        path="/v1/audit/erase",
+        method="post",
+        id="erase_audit",
+        tag="Audit",
+        summary="Erase payloads of audit records",
+        answers=ref("EraseResponse"),
+        takes=ref("EraseRequest"),
+        parameters=(_DRY_RUN,),
+        errors=(*_BODY_ERRORS, 404, 500),
+    ),
+    Operation(
+        path="/v1/audit/{action_id}/replay",
+        method="post",
+        id="replay_audit_by_action",
+        tag="Audit",
+        summary="Send a past action again",
+        answers=ref("ReplayItem"),
+        takes=ref("DryRunRequest"),
+        optional_body=True,
+        parameters=(_parameter("action_id", "path", TEXT, "The action's `id`"), _DRY_RUN),
+        errors=(*_BODY_ERRORS, 404, 409, 500, 503),
     ),
     Operation(
         path="/v1/audit/{action_id}",

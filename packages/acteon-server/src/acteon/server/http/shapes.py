@@ -207,3 +207,61 @@ class DlqDrainResponse:
 
     entries: tuple[DlqEntry, ...]
     count: int
+
+
+@frozen(kw_only=True)
+class ReplayItem:
+    """What became of a past action that was to be sent again.
+
+    Attributes:
+        action_id: The past action's `id`.
+        new_action_id: The `id` under which it was sent; null if it was not.
+        success: Whether it was sent, or would be, and did not fail.
+        outcome: `executed`, `deduplicated`, `suppressed`, `rerouted`, `throttled` or `failed`;
+            null if it was not sent, or reached no outcome. In a dry run, how it would end.
+        error: What went wrong, or why it was not sent.
+        code: What kind of failure that is.
+    """
+
+    action_id: str
+    new_action_id: str | None
+    success: bool
+    outcome: str | None
+    error: str | None
+    code: str | None
+
+
+@frozen(kw_only=True)
+class ReplayResponse:
+    """What became of past actions that were to be sent again.
+
+    Attributes:
+        replayed: How many were sent, or would be, and did not fail.
+        failed: How many were sent and failed, or reached no outcome.
+        skipped: How many were not sent: their payloads are not there, or not whole.
+        total: How many records fit, in this answer and others.
+        next_cursor: The cursor for those that follow, which are older; null if there are none.
+        dry_run: Whether nothing was done.
+        results: What became of each, in the order in which they were sent: the oldest first.
+    """
+
+    replayed: int
+    failed: int
+    skipped: int
+    total: int
+    next_cursor: str | None
+    dry_run: bool
+    results: tuple[ReplayItem, ...]
+
+
+@frozen
+class EraseResponse:
+    """Payloads were removed for good.
+
+    Attributes:
+        matched: How many records that fit had one.
+        erased: How many were removed; none in a dry run.
+    """
+
+    matched: int
+    erased: int

@@ -1,0 +1,99 @@
+"""The endpoints that send past actions again, and that erase payloads."""
+
+from typing import Any, Final
+
+from attrs import evolve, frozen
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.responses import Response
+
+from acteon.gateway import Gateway, Replayed
+from acteon.server.http.answers import json_answer
+from acteon.server.http.audit import enabled
+from acteon.server.http.bodies import BodyReader, content_type
+from acteon.server.http.cursors import next_cursor, read_cursor
+from acteon.server.http.errors import RequestError
+from acteon.server.http.filters import (
+    read_dry_run_request,
+    read_erase_request,
+    read_replay_request,
+)
+from acteon.server.http.queries import flag, read_query
+from acteon.server.http.routes import CALLER
+from acteon.server.http.shapes import EraseResponse, ReplayItem, ReplayResponse
+
+_DRY_RUN: Final = ("dry_run",)
+
+
+@frozen
+class ReplayEndpoints:
+    """What can be done with past actions, and with what is kept of them."""
+
+    gateway: Gateway
+    bodies: BodyReader
+
+    async def replay(self, request: Request) -> Response:
+        """Answer `POST /v1/audit/replay`."""
+        trail = enabled(self.gateway.audit)
+        dry_run = flag(read_query(request.scope, _DRY_RUN), "dry_run")
+        wanted = await self.bodies.read(request.scope, request.receive, read_replay_request)
+        query = wanted.as_query(limit=wanted.limit)
+        if wanted.cursor is not None:
+            query = evolve(query, after=read_cursor(wanted.cursor))
+        page = await trail.query(query)
+        dry_run = dry_run or wanted.dry_run
+        done = await self.gateway.replay(page.records, request.scope[CALLER], dry_run=dry_run)
+        return json_answer(
+            ReplayResponse(
+                replayed=sum(each.success for each in done),
+                failed=sum(each.sent and not each.success for each in done),
+                skipped=sum(not each.sent for each in done),
+                total=page.total,
+                next_cursor=next_cursor(page),
+                dry_run=dry_run,
+                results=tuple(map(_item, done)),
+            )
+        )
+
+    async def replay_one(self, request: Request) -> Response:
+        """Answer `POST /v1/audit/{action_id}/replay`; without a content type, a body is ignored."""
+        trail = enabled(self.gateway.audit)
+        dry_run = flag(read_query(request.scope, _DRY_RUN), "dry_run")
+        if content_type(request.scope) is not None:
+            wanted = await self.bodies.read(request.scope, request.receive, read_dry_run_request)
+            dry_run = dry_run or wanted.dry_run
+        action_id: str = request.path_params["action_id"]
+        record = await trail.latest(action_id)
+        if record is None:
+            raise RequestError(404, f"no audit record found for action: {action_id}")
+        (done,) = await self.gateway.replay([record], request.scope[CALLER], dry_run=dry_run)
+        if isinstance(done.result, Exception):
+            raise done.result
+        return json_answer(_item(done))
+
+    async def erase(self, request: Request) -> Response:
+        """Answer `POST /v1/audit/erase`."""
+        trail = enabled(self.gateway.audit)
+        dry_run = flag(read_query(request.scope, _DRY_RUN), "dry_run")
+        wanted = await self.bodies.read(request.scope, request.receive, read_erase_request)
+        value: Any = None if wanted.value is UNSET else wanted.value
+        erased = await trail.erase(
+            wanted.as_query(),
+            path=wanted.path,
+            value=value,
+            dry_run=dry_run or wanted.dry_run,
+            caller=request.scope[CALLER],
+        )
+        return json_answer(EraseResponse(matched=erased.matched, erased=erased.erased))
+
+
+def _item(done: Replayed) -> ReplayItem:
+    code, error = done.error or (None, None)
+    return ReplayItem(
+        action_id=done.action_id,
+        new_action_id=done.new_action_id,
+        success=done.success,
+        outcome=done.outcome,
+        error=error,
+        code=code,
+    )
