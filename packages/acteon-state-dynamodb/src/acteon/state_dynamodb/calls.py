@@ -141,10 +141,10 @@ class Calls:
         return answer
 
 
-def _check(answer: Any, where: str) -> None:
+def _check(answer: Mapping[str, Any], where: str) -> None:
     """Raise if something else than DynamoDB has given `answer`, such as a proxy's page."""
-    about = answer.get("ResponseMetadata", {}) if isinstance(answer, Mapping) else {}
-    if not {"x-amzn-requestid", "x-amz-crc32"} & set(about.get("HTTPHeaders", ())):
+    headers: Mapping[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
+    if not headers.keys() & {"x-amzn-requestid", "x-amz-crc32"}:
         raise _stranger(where)
 
 

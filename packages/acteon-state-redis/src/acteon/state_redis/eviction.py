@@ -21,7 +21,10 @@ async def warn_of_eviction(calls: Calls, key: bytes) -> None:
     except StateError as error:
         log.debug("redis does not tell its eviction", extra={"acteon.error": str(error)})
         return
-    told = dict(line.partition(":")[::2] for line in answer.decode(errors="replace").splitlines())
+    told: dict[str, str] = {}
+    for line in answer.decode(errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        told[name] = value
     policy = told.get("maxmemory_policy", KEEPS_ALL)
     if policy != KEEPS_ALL and told.get("maxmemory") != "0":
         log.warning(
