@@ -93,6 +93,7 @@ class TestSharing(SharedStateConformance):
     @pytest.fixture
     async def backends(self, config: DynamoDBStateConfig) -> AsyncIterator[list[StateBackend]]:
         async with AsyncExitStack() as stack:
+            config = evolve(config, command_timeout_seconds=15)
             yield [
                 await stack.enter_async_context(DynamoDBStatePlugin.open(config)) for _ in "1234"
             ]

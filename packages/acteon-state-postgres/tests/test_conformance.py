@@ -34,7 +34,10 @@ class OnPostgres(BackendFixtures):
     @pytest.fixture
     async def backends(self, url: str) -> AsyncIterator[list[StateBackend]]:
         async with AsyncExitStack() as stack:
-            config = PostgresStateConfig(url=url, pool_size=4)
+            # All wait for one row, and each for the disk: on a busy machine that adds up.
+            config = PostgresStateConfig(
+                url=url, pool_size=4, connect_timeout_seconds=30, command_timeout_seconds=30
+            )
             yield [
                 await stack.enter_async_context(PostgresStatePlugin.open(config)) for _ in "1234"
             ]
