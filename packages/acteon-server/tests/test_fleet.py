@@ -35,6 +35,9 @@ SERVER = Path(sysconfig.get_path("scripts"), "acteon-server")
 PROCESSES = 4
 LEASE = 2
 """Seconds; what a server that was killed held is free again then."""
+MANY = 500
+"""Of so many actions some are under way whenever a server is killed."""
+IN_PROGRESS = "IN_PROGRESS: another action with the same deduplication key is still being delivered"
 SLOW = 5
 """Seconds that taking over may take beyond that on a machine that does other things as well."""
 
@@ -97,6 +100,7 @@ class Scale:
             while servers are killed.
         killed: How many actions are dispatched while servers are killed; 0: that is not done.
         all_killed: How many where there is time.
+        in_time: Whether all who wait for the one who delivers are told in the time they have.
     """
 
     rounds: int
@@ -105,6 +109,7 @@ class Scale:
     counted: int
     killed: int
     all_killed: int
+    in_time: bool = True
 
 
 @contextmanager
@@ -142,7 +147,7 @@ STORES: dict[str, tuple[Store, Scale]] = {
     "redis": (on_redis, Scale(50, 1_000, 64, 64, killed=500, all_killed=5_000)),
     "postgres": (on_postgres, Scale(50, 1_000, 64, 64, killed=500, all_killed=5_000)),
     "dynamodb": (on_dynamodb, Scale(2, 20, 64, 16, killed=100, all_killed=500)),
-    "clickhouse": (on_clickhouse, Scale(2, 5, 8, 8, killed=0, all_killed=0)),
+    "clickhouse": (on_clickhouse, Scale(2, 5, 8, 8, killed=0, all_killed=0, in_time=False)),
     "sqlite": (on_sqlite, Scale(2, 10, 32, 32, killed=200, all_killed=1_000)),
 }
 
@@ -217,8 +222,16 @@ async def test_of_many_with_one_key_one_is_delivered(start: StartFleet, scale: S
         for each in range(number):
             found = await fleet.race(each, scale.at_once, f"key-{each}")
             whole = PROCESSES * scale.at_once
-            assert found == {"executed": 1, "deduplicated": whole - 1}, f"round {each}"
-        assert fleet.delivered() == {f"key-{each}": 1 for each in range(number)}
+            if scale.in_time:
+                assert found == {"executed": 1, "deduplicated": whole - 1}, f"round {each}"
+            else:
+                sys.stdout.write(f"{dict(found)}\n")
+                assert found["executed"] <= 1, f"round {each}"
+                assert found.keys() <= {"executed", "deduplicated", IN_PROGRESS}
+        delivered = fleet.delivered()
+        assert delivered.keys() <= {f"key-{each}" for each in range(number)}
+        assert set(delivered.values()) == {1}
+        assert not scale.in_time or len(delivered) == number
 
 
 async def test_a_throttle_lets_through_as_many_as_it_says(start: StartFleet, scale: Scale) -> None:
@@ -417,8 +430,10 @@ async def test_nothing_is_lost_when_servers_are_killed(
     assert cut_off > 0
     assert twice <= min(servers.kills * scale.counted, len(keys) // 2)
     assert client.outcomes["Deduplicated"] >= len(keys) - twice
-    # Somebody had to wait for the lease of a server that was killed, and no longer than that.
-    assert LEASE / 2 < client.longest <= LEASE + chosen(SLOW, 1)
+    assert client.longest <= LEASE + chosen(SLOW, 1)
+    if scale.killed >= MANY:
+        # Somebody had to wait for the lease of a server that was killed.
+        assert client.longest > LEASE / 2
 
 
 async def send_all(client: Client, receiver: Receiver, keys: Sequence[str], at_once: int) -> int:
