@@ -11,7 +11,6 @@ from acteon.core import ManualClock
 from acteon.state import (
     Began,
     Begin,
-    Claimed,
     Ending,
     Quota,
     Settle,
@@ -110,15 +109,6 @@ async def test_a_counter_without_an_end_keeps_none(
     assert (await begun(backend, counted)).refused == (0, HOUR)
     clock.move(100 * HOUR)
     assert await backend.store.get(quota.key) == "2"
-
-
-async def test_one_counter_may_be_named_twice(
-    backend: StateBackend, begin: Begin, quota: Quota
-) -> None:
-    twice = evolve(begin, quotas=(quota, quota))
-    assert (await begun(backend, twice)).admitted
-    assert await backend.store.get(quota.key) == "2"
-    assert (await begun(backend, evolve(twice, token="other", lock=None))).claim is Claimed.PENDING
 
 
 async def test_a_claim_on_what_an_expired_one_left_is_had(

@@ -221,6 +221,10 @@ class DispatchStateConformance(BackendFixtures):
         assert begin.claim is not None
         assert await store.get(begin.claim) is None
 
+    def test_each_quota_counts_in_an_entry_of_its_own(self, begin: Begin, key: StateKey) -> None:
+        with pytest.raises(ValueError, match="in an entry of its own"):
+            evolve(begin, quotas=(Quota(key, 1, HOUR), Quota(key, 2, HOUR)))
+
     async def test_a_lock_whose_lease_is_over_cannot_be_settled(
         self,
         dispatch: DispatchState,
