@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import timedelta
+from functools import wraps
+from time import monotonic
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -72,6 +74,46 @@ class BackendFixtures:
     def name(self) -> str:
         """Give the name of a lock of this test alone."""
         return f"dispatch:test:{uuid4().hex}:1"
+
+
+def on_time(test: Callable[..., Awaitable[None]]) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Have `test` tried again, with longer moments, where the machine was late.
+
+    That is for tests by which something is still there after a moment: on a machine that stands
+    still for a moment more it may be rightly gone. `test` takes the fixtures `pass_time` and
+    `moment`, leaves nothing behind that lasts longer than three moments, and fails at once
+    where no time was lost.
+    """
+
+    @wraps(test)
+    async def tried(
+        self: object, *, pass_time: PassTime, moment: timedelta, **fixtures: Any
+    ) -> None:
+        async def is_over(moment: timedelta) -> bool:
+            """Return whether the test has passed; if not, it was not in time."""
+            passed = timedelta(0)
+
+            async def counted(step: timedelta) -> None:
+                nonlocal passed
+                passed += step
+                await pass_time(step)
+
+            began = monotonic()
+            try:
+                await test(self, pass_time=counted, moment=moment, **fixtures)
+            except AssertionError:
+                if timedelta(seconds=monotonic() - began) - passed < moment:
+                    raise
+                return False
+            return True
+
+        for longer in (1, 4):
+            if await is_over(longer * moment):
+                return
+            await pass_time(3 * longer * moment)
+        await test(self, pass_time=pass_time, moment=16 * moment, **fixtures)
+
+    return tried
 
 
 async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

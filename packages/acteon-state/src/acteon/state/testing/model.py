@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from acteon.state.dispatch import Begin, Claimed, DispatchState, Ending, Quota, Settle
 from acteon.state.keys import StateKey
-from acteon.state.testing.fixtures import HOUR, BackendFixtures, PassTime
+from acteon.state.testing.fixtures import HOUR, BackendFixtures, PassTime, on_time
 
 LIMIT = 3
 TOKENS = st.sampled_from(["soon 1", "soon 2", "late"])
@@ -192,6 +192,7 @@ class System:
         return None if number is None else StateKey("model", self.run, "dedup", str(number))
 
 
+@on_time  # Every try has keys and locks of its own.
 async def _any_run_goes_as_the_model_says(
     self: "DispatchStateModel",
     dispatch: DispatchState,

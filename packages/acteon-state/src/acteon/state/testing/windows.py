@@ -7,7 +7,7 @@ import pytest
 from acteon.state.errors import StateSerializationError
 from acteon.state.keys import StateKey
 from acteon.state.store import StateStore
-from acteon.state.testing.fixtures import HOUR, BackendFixtures, PassTime, together
+from acteon.state.testing.fixtures import HOUR, BackendFixtures, PassTime, on_time, together
 
 SLACK = timedelta(milliseconds=1)
 
@@ -34,6 +34,7 @@ class WindowConformance(BackendFixtures):
             await store.take(key, 2, HOUR)
         assert await store.get(key) == "2"
 
+    @on_time
     async def test_the_first_one_opens_the_window(
         self, store: StateStore, key: StateKey, pass_time: PassTime, moment: timedelta
     ) -> None:
@@ -44,6 +45,7 @@ class WindowConformance(BackendFixtures):
         assert 2 * moment < first.remaining <= 3 * moment
         assert timedelta(0) < second.remaining <= 2 * moment + SLACK
 
+    @on_time
     async def test_the_refused_are_told_when_and_extend_nothing(
         self, store: StateStore, key: StateKey, pass_time: PassTime, moment: timedelta
     ) -> None:
