@@ -15,12 +15,12 @@ from acteon.server.http.dispatch import BatchRoute, DispatchRoute
 from acteon.server.http.docs import DocsEndpoints
 from acteon.server.http.edge import HttpApp
 from acteon.server.http.health import HealthEndpoints
-from acteon.server.http.identity import Authenticate, anonymous
+from acteon.server.http.identity import Authenticate, Entrance, Limit, anonymous
 from acteon.server.http.letters import DeadLetterEndpoints
 from acteon.server.http.mounting import sent_path
 from acteon.server.http.prometheus import registry_of
 from acteon.server.http.replays import ReplayEndpoints
-from acteon.server.http.routes import CALLER, Endpoint, RawRoute, answering
+from acteon.server.http.routes import Endpoint, RawRoute, answering
 from acteon.server.http.rules import RuleEndpoints
 
 
@@ -29,6 +29,7 @@ def create_app(
     server: ServerSection | None = None,
     *,
     authenticate: Authenticate = anonymous,
+    limit: Limit | None = None,
 ) -> HttpApp:
     """Return the ASGI application that serves `gateway`, which is open as long as it is used.
 
@@ -39,7 +40,9 @@ def create_app(
         gateway: What actions are handed to.
         server: The limits of requests, and which pages may use the server; None: the defaults.
         authenticate: Tells who sent a request to a route that not everybody may use.
+        limit: Counts these requests.
     """
+    entrance = Entrance(authenticate, limit)
     settings = server or ServerSection()
     bodies = BodyReader(settings)
     dispatch = DispatchRoute(gateway, bodies)
@@ -51,12 +54,12 @@ def create_app(
 
     def protected(path: str, **methods: Endpoint) -> RawRoute:
         apps = {method: answering(endpoint) for method, endpoint in methods.items()}
-        return RawRoute(path, apps, authenticate)
+        return RawRoute(path, apps, entrance)
 
     routes = [
         *_public_routes(gateway, bodies),
-        RawRoute("/v1/dispatch", {"POST": dispatch}, authenticate),
-        RawRoute("/v1/dispatch/batch", {"POST": batch}, authenticate),
+        RawRoute("/v1/dispatch", {"POST": dispatch}, entrance),
+        RawRoute("/v1/dispatch/batch", {"POST": batch}, entrance),
         protected("/v1/rules", GET=rules.list_all),
         protected("/v1/rules/reload", POST=rules.reload),
         protected("/v1/rules/evaluate", POST=rules.evaluate),
@@ -74,7 +77,7 @@ def create_app(
     direct = Direct(
         {b"/v1/dispatch": dispatch, b"/v1/dispatch/batch": batch},
         Router(routes, redirect_slashes=False, default=_not_found),
-        authenticate,
+        entrance,
     )
 
     def allowed(scope: Scope) -> str | None:
@@ -110,12 +113,12 @@ class Direct:
     Attributes:
         posts: What answers a POST to these paths.
         router: Answers all others.
-        authenticate: Tells who asks.
+        entrance: Lets requests in.
     """
 
     posts: dict[bytes, ASGIApp]
     router: Router
-    authenticate: Authenticate
+    entrance: Entrance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self.posts.get(scope["raw_path"])
@@ -123,7 +126,7 @@ class Direct:
             scope["raw_path"] = sent_path(scope)
             await self.router(scope, receive, send)
             return
-        scope[CALLER] = await self.authenticate(scope)
+        await self.entrance(scope)
         await route(scope, receive, send)
 
 

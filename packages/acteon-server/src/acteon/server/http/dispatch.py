@@ -12,11 +12,11 @@ from acteon.core import (
     write_outcome,
 )
 from acteon.gateway import Gateway, GatewayError, Preview
+from acteon.server.auth import principal_of
 from acteon.server.http.answers import encode, send_json
 from acteon.server.http.bodies import BodyReader
 from acteon.server.http.errors import RequestError, error_response
 from acteon.server.http.queries import flag, read_query
-from acteon.server.http.routes import CALLER
 
 
 @frozen
@@ -32,7 +32,7 @@ class DispatchRoute:
         if dry_run:
             answer = encode_json((await self.gateway.preview(action)).as_json())
         else:
-            answer = write_outcome(await self.gateway.dispatch(action, scope[CALLER]))
+            answer = write_outcome(await self.gateway.dispatch(action, principal_of(scope).caller))
         await send_json(send, 200, answer)
 
 
@@ -52,7 +52,9 @@ class BatchRoute:
         dry_run = _dry_run(scope)
         actions = await self.bodies.read(scope, receive, read_actions)
         self._check_size(actions)
-        items = await (self._preview(actions) if dry_run else self._run(actions, scope[CALLER]))
+        items = await (
+            self._preview(actions) if dry_run else self._run(actions, principal_of(scope).caller)
+        )
         await send_json(send, 200, b"[" + b",".join(items) + b"]")
 
     def _check_size(self, actions: list[Action]) -> None:

@@ -13,6 +13,7 @@ from acteon.gateway import DrainingError
 from acteon.server.http.answers import Headers, encode, send_empty, send_json
 from acteon.server.http.cors import CorsPolicy
 from acteon.server.http.errors import INTERNAL, ClientGoneError, Failure, failure_of
+from acteon.server.http.identity import ANSWER_HEADERS
 from acteon.server.http.mounting import as_mounted
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class HttpApp:
             nonlocal started
             if not started:
                 started = True
-                message["headers"] = [*message["headers"], *headers]
+                message["headers"] = [*message["headers"], *headers, *scope.get(ANSWER_HEADERS, ())]
             await send(message)
 
         try:

@@ -12,6 +12,7 @@ from acteon.gateway import (
     NotReplayableError,
     RuleNotFoundError,
 )
+from acteon.server.auth import ForbiddenError, UnauthorizedError
 from acteon.server.http.shapes import ErrorResponse
 
 _CODES: Final[Mapping[int, str]] = {
@@ -66,6 +67,10 @@ def failure_of(error: ActeonError) -> Failure:
     match error:
         case RequestError():
             return Failure(error.status, said if error.body is None else error.body)
+        case UnauthorizedError():
+            return Failure(401, said)
+        case ForbiddenError():
+            return Failure(403, said)
         case InProgressError():
             return Failure(503, said, int(error.retry_after.total_seconds()))
         case DrainingError():

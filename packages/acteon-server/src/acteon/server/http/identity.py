@@ -1,13 +1,52 @@
-"""Who sent a request."""
+"""Who sent a request, and whether they are let in."""
 
 from collections.abc import Awaitable, Callable
 
+from attrs import frozen
 from starlette.types import Scope
 
 from acteon.core import ANONYMOUS, Caller
+from acteon.server.auth import PRINCIPAL, Principal, trusted
 
-Authenticate = Callable[[Scope], Awaitable[Caller]]
-"""Tells who sent a request, from its headers; raises `RequestError` to refuse it."""
+Authenticate = Callable[[Scope], Awaitable[Caller | Principal]]
+"""Tells who sent a request, from its headers.
+
+A plain `Caller` may do everything. It raises `UnauthorizedError` or `RequestError` to refuse.
+"""
+
+Limit = Callable[[Scope, Principal], Awaitable[None]]
+"""Counts a request of somebody, and raises if they have sent too many.
+
+It may leave headers for the answer, whatever that will be, in the scope: see `ANSWER_HEADERS`.
+"""
+
+ANSWER_HEADERS = "acteon.headers"
+"""Where a request's scope may have a list of headers, pairs of bytes, that its answer gets."""
+
+
+@frozen
+class Entrance:
+    """What every request to a route passes that is not for everybody.
+
+    Attributes:
+        authenticate: Tells who it is.
+        limit: Counts their requests; None: they may send as many as they like.
+    """
+
+    authenticate: Authenticate
+    limit: Limit | None = None
+
+    async def __call__(self, scope: Scope) -> None:
+        """Let the request of `scope` in: from then on its scope has its `Principal`.
+
+        Raises:
+            ActeonError: It is refused.
+        """
+        found = await self.authenticate(scope)
+        principal = found if isinstance(found, Principal) else trusted(found)
+        scope[PRINCIPAL] = principal
+        if self.limit is not None:
+            await self.limit(scope, principal)
 
 
 async def anonymous(_scope: Scope) -> Caller:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from acteon.gateway import Gateway, Replayed
+from acteon.server.auth import principal_of
 from acteon.server.http.answers import json_answer
 from acteon.server.http.audit import enabled
 from acteon.server.http.bodies import BodyReader, content_type
@@ -19,7 +20,6 @@ from acteon.server.http.filters import (
     read_replay_request,
 )
 from acteon.server.http.queries import flag, read_query
-from acteon.server.http.routes import CALLER
 from acteon.server.http.shapes import EraseResponse, ReplayItem, ReplayResponse
 
 _DRY_RUN: Final = ("dry_run",)
@@ -42,7 +42,9 @@ class ReplayEndpoints:
             query = evolve(query, after=read_cursor(wanted.cursor))
         page = await trail.query(query)
         dry_run = dry_run or wanted.dry_run
-        done = await self.gateway.replay(page.records, request.scope[CALLER], dry_run=dry_run)
+        done = await self.gateway.replay(
+            page.records, principal_of(request.scope).caller, dry_run=dry_run
+        )
         return json_answer(
             ReplayResponse(
                 replayed=sum(each.success for each in done),
@@ -66,7 +68,9 @@ class ReplayEndpoints:
         record = await trail.latest(action_id)
         if record is None:
             raise RequestError(404, f"no audit record found for action: {action_id}")
-        (done,) = await self.gateway.replay([record], request.scope[CALLER], dry_run=dry_run)
+        (done,) = await self.gateway.replay(
+            [record], principal_of(request.scope).caller, dry_run=dry_run
+        )
         if isinstance(done.result, Exception):
             raise done.result
         return json_answer(_item(done))
@@ -82,7 +86,7 @@ class ReplayEndpoints:
             path=wanted.path,
             value=value,
             dry_run=dry_run or wanted.dry_run,
-            caller=request.scope[CALLER],
+            caller=principal_of(request.scope).caller,
         )
         return json_answer(EraseResponse(matched=erased.matched, erased=erased.erased))
 

@@ -13,13 +13,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from acteon.server.http.answers import send_empty
 from acteon.server.http.errors import RequestError
-from acteon.server.http.identity import Authenticate
+from acteon.server.http.identity import Entrance
 from acteon.server.http.mounting import sent_path
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-CALLER: Final = "acteon.caller"
-"""Where the scope of a protected route's request has its `Caller`."""
 
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
@@ -30,18 +27,18 @@ class RawRoute(BaseRoute):
     Args:
         path: The path. `{name}` stands for one segment, which may be empty unless it is the last.
         methods: What answers them; a GET answers HEAD as well.
-        authenticate: Tells who asks, before the method is looked at; None: anybody may ask.
+        entrance: Lets requests in, before the method is looked at; None: anybody may ask.
     """
 
     def __init__(
-        self, path: str, methods: Mapping[str, ASGIApp], authenticate: Authenticate | None = None
+        self, path: str, methods: Mapping[str, ASGIApp], entrance: Entrance | None = None
     ) -> None:
         self.path = path
         self.allowed = ",".join("GET,HEAD" if name == "GET" else name for name in methods)
         self._apps = dict(methods)
         if "GET" in methods:
             self._apps["HEAD"] = methods["GET"]
-        self._authenticate = authenticate
+        self._entrance = entrance
         self._pattern = re.compile(_pattern(path))
         self._names = _PARAMETER.findall(path)
 
@@ -55,8 +52,8 @@ class RawRoute(BaseRoute):
         raise NoMatchFound(name, path_params)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._authenticate is not None:
-            scope[CALLER] = await self._authenticate(scope)
+        if self._entrance is not None:
+            await self._entrance(scope)
         app = self._apps.get(scope["method"])
         if app is None:
             await send_empty(send, 405, [(b"allow", self.allowed.encode())])
