@@ -266,9 +266,13 @@ def family(pid: int) -> list[int]:
     """Return `pid` and the processes that come from it, parents first."""
     found = [pid]
     for parent in found:
-        for path in Path(f"/proc/{parent}/task").glob("*/children"):
-            with suppress(OSError):  # it has just ended
-                found += map(int, path.read_text().split())
+        threads: list[str] = []
+        with suppress(OSError):  # it has just ended
+            threads = os.listdir(f"/proc/{parent}/task")
+        for thread in threads:
+            with suppress(OSError):  # this one has
+                children = Path(f"/proc/{parent}/task/{thread}/children").read_text()
+                found += map(int, children.split())
     return found
 
 

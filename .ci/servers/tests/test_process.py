@@ -133,3 +133,9 @@ with ExitStack() as stack:
         parent.communicate(b"\n")
 
     assert len(ports) == len(set(ports)) == 800
+
+
+def test_a_process_that_has_ended_has_no_children() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    assert process.family(ended.pid) == [ended.pid]
