@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acteon.audit import (
-    ERASE,
+    Act,
     AuditQuery,
     AuditRecord,
     AuditSettings,
@@ -123,7 +123,7 @@ async def test_more_than_a_page_is_erased_and_what_else_is_told_stays() -> None:
 
 
 async def told(trail: AuditTrail) -> list[AuditRecord]:
-    page = await trail.query(AuditQuery(action_type=ERASE))
+    page = await trail.query(AuditQuery(action_type=Act.ERASE.value))
     return list(page.records)
 
 
@@ -161,12 +161,12 @@ async def test_a_dry_run_is_not_recorded() -> None:
 async def test_records_of_erasures_are_not_erased() -> None:
     async with AuditTrail(PlainAuditStore()) as trail:
         await trail.erase(ANN)
-        assert await trail.erase(AuditQuery(action_type=ERASE)) == Erased(0, 0)
+        assert await trail.erase(AuditQuery(action_type=Act.ERASE.value)) == Erased(0, 0)
         assert len(await told(trail)) == 2
 
 
 async def test_an_action_of_that_type_is_none_of_them() -> None:
-    record = holding({"to": "ann"}, action_type=ERASE, provider="")
+    record = holding({"to": "ann"}, action_type=Act.ERASE.value, provider="")
 
     assert not is_administrative(record)
     assert await erased([record], AuditQuery(), "to", "ann") == {record.id}

@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from acteon.audit import (
-    ERASE,
     UNENCODABLE,
+    Act,
     AuditQuery,
     AuditRecord,
     AuditSettings,
@@ -213,7 +213,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[NotReplayableError]]] = {
     "no JSON": ({"action_payload": b"{"}, NotReplayableError),
     "labels that are none": ({"metadata": b"[1]"}, NotReplayableError),
     "an erasure": (
-        {"action_type": ERASE, "provider": "", "action_payload": None},
+        {"action_type": Act.ERASE.value, "provider": "", "action_payload": None},
         NotReplayableError,
     ),
 }

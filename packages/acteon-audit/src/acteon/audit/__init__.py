@@ -1,6 +1,7 @@
 """The audit trail: what was dispatched, what came of it, and why."""
 
-from acteon.audit.erasing import ERASE, FILTERS, Erased, given_filters, is_administrative
+from acteon.audit.acts import Act, Done, is_administrative
+from acteon.audit.erasing import FILTERS, Erased, given_filters
 from acteon.audit.errors import AuditError, AuditSerializationError, AuditStorageError
 from acteon.audit.naming import atoms
 from acteon.audit.query import (
@@ -21,11 +22,11 @@ from acteon.audit.writer import AuditWriter
 
 __all__ = [
     "DEFAULT_LIMIT",
-    "ERASE",
     "FILTERS",
     "MAX_LIMIT",
     "PLACEHOLDER",
     "UNENCODABLE",
+    "Act",
     "AuditError",
     "AuditPage",
     "AuditPlugin",
@@ -37,6 +38,7 @@ __all__ = [
     "AuditStore",
     "AuditTrail",
     "AuditWriter",
+    "Done",
     "Erased",
     "Position",
     "Redaction",

@@ -16,20 +16,12 @@ from acteon.audit.store import AuditStore
 from acteon.audit.walking import walk_pages
 from acteon.core import format_instant
 
-ERASE: Final = "audit.erase"
-"""The action type of records that tell of an erasure."""
-
 _NO_FILTERS: Final = frozenset({"scopes", "after", "limit", "offset"})
 FILTERS: Final = tuple(each.name for each in fields(AuditQuery) if each.name not in _NO_FILTERS)
 """The members of `AuditQuery` that say which records are meant."""
 
 _AT_ONCE: Final = 256 * 1024
 """After so many bytes of payloads others get their turn; a millisecond or two."""
-
-
-def is_administrative(record: AuditRecord) -> bool:
-    """Return whether `record` tells of what was done to the audit trail: of no dispatch."""
-    return record.action_type == ERASE and not record.provider and record.action_payload is None
 
 
 @frozen

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
-from datetime import datetime
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
-from acteon.audit.erasing import ERASE, Erased, Erasure
+from acteon.audit.acts import Act, Done
+from acteon.audit.erasing import Erased, Erasure
 from acteon.audit.errors import AuditError, AuditStorageError
 from acteon.audit.hiding import Hide, hiding
 from acteon.audit.query import AuditPage, AuditQuery, Scope
@@ -26,7 +27,6 @@ from acteon.core import (
     InvalidError,
     encode_json,
     encode_told,
-    new_id,
 )
 
 log = logging.getLogger(__name__)
@@ -160,6 +160,43 @@ class AuditTrail:
         """See to it that `record` is kept, as `AuditWriter.record` does."""
         await self._writer.record(record)
 
+    @asynccontextmanager
+    async def telling(
+        self, act: Act, caller: Caller, *, namespace: str = "", tenant: str = ""
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Record that the block does `act` on behalf of `caller`, even if it fails.
+
+        What it puts into the dictionary that it is given is told, too: no secrets.
+
+        Args:
+            act: What it does.
+            caller: Who wants it.
+            namespace: The one that it is confined to, if to any.
+            tenant: Likewise.
+        """
+        at, started = self._clock.now(), self._clock.monotonic()
+        details: dict[str, Any] = {}
+
+        async def tell(error: str | None) -> None:
+            done = Done(
+                act=act,
+                caller=caller,
+                at=at,
+                took=timedelta(seconds=self._clock.monotonic() - started),
+                details=details,
+                namespace=namespace,
+                tenant=tenant,
+                error=error,
+            )
+            await self.record(done.record(self.expiry(at)))
+
+        try:
+            yield details
+        except BaseException as error:
+            await tell(str(error) if isinstance(error, AuditError) else type(error).__name__)
+            raise
+        await tell(None)
+
     async def get(self, record_id: str) -> AuditRecord | None:
         """Return the record of that id, or None, what was recorded before included."""
         await self._catch_up()
@@ -205,21 +242,15 @@ class AuditTrail:
             ValueError: There is no filter and no path.
         """
         erasure = Erasure(query, path, value)
-        async with self._erasing:
-            started_at, started = self._clock.now(), self._clock.monotonic()
-
-            async def tell(error: BaseException | None = None) -> None:
-                if not dry_run:
-                    seconds = self._clock.monotonic() - started
-                    await self.record(self._told(erasure, started_at, seconds, error, caller))
-
-            try:
-                await self._flush_all()
-                await erasure.run(self._store, dry_run=dry_run)
-            except BaseException as error:
-                await tell(error)
-                raise
-            await tell()
+        async with self._erasing, AsyncExitStack() as stack:
+            if not dry_run:
+                telling = self.telling(
+                    Act.ERASE, caller, namespace=query.namespace or "", tenant=query.tenant or ""
+                )
+                details = await stack.enter_async_context(telling)
+                stack.callback(lambda: details.update(erasure.told()))
+            await self._flush_all()
+            await erasure.run(self._store, dry_run=dry_run)
         return Erased(erasure.matched, erasure.erased)
 
     async def _flush_all(self) -> None:
@@ -234,40 +265,6 @@ class AuditTrail:
             raise AuditStorageError(
                 f"{self.queued} records still wait to be written; nothing was erased, try again"
             )
-
-    def _told(
-        self,
-        erasure: Erasure,
-        started_at: datetime,
-        seconds: float,
-        error: BaseException | None,
-        caller: Caller,
-    ) -> AuditRecord:
-        details = erasure.told()
-        if error is not None:
-            known = isinstance(error, AuditError)
-            details["error"] = str(error) if known else type(error).__name__
-        return AuditRecord(
-            id=new_id(),
-            action_id=new_id(),
-            namespace=erasure.query.namespace or "",
-            tenant=erasure.query.tenant or "",
-            provider="",
-            action_type=ERASE,
-            verdict="allow",
-            matched_rule=None,
-            outcome="executed" if error is None else "failed",
-            action_payload=None,
-            verdict_details=b'{"verdict":"allow"}',
-            outcome_details=encode_told(details),
-            metadata=b"{}",
-            dispatched_at=started_at,
-            completed_at=self._clock.now(),
-            duration_ms=int(seconds * 1000),
-            expires_at=self.expiry(started_at),
-            caller_id=caller.id,
-            auth_method=caller.auth_method,
-        )
 
     async def flush(self) -> None:
         """Return when all that was recorded before is written or dropped, or the store fails."""

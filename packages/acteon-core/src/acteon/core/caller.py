@@ -10,10 +10,12 @@ class Caller:
     Attributes:
         id: User name or name of the API key; empty for nobody in particular.
         auth_method: `"jwt"`, `"api_key"`, `"anonymous"`, `"cli"`, or empty for calls from code.
+        address: The network address that they ask from; empty where that is not known.
     """
 
     id: str = ""
     auth_method: str = ""
+    address: str = ""
 
 
 NOBODY = Caller()

@@ -96,12 +96,12 @@ def make_record(
 def _verdict_details(story: Story, verdict: str, trail: AuditTrail) -> bytes:
     decision = story.decision
     if decision is not None and not (decision.errors or decision.shadowed or story.notes):
-        return _plain_verdict(verdict, decision.matched)
+        return _plain_verdict(verdict, decision.matched, story.caller.address)
     hide = _hide(story, trail)
     notes = {name: _without(value, hide) for name, value in (story.notes or {}).items()}
     if decision is None:
-        return encode_told({"verdict": "error", **notes})
-    details = {**_verdict(verdict, decision.matched), **notes}
+        return encode_told({**_verdict("error", (), story.caller.address), **notes})
+    details = {**_verdict(verdict, decision.matched, story.caller.address), **notes}
     if decision.shadowed:
         details["shadow_rules"] = _named(decision.shadowed)
     if decision.errors:
@@ -133,10 +133,12 @@ def _without(value: Any, hide: Callable[[str], str]) -> Any:
     return [{**each, "error": hide(each["error"])} for each in value]
 
 
-def _verdict(verdict: str, matched: tuple[MatchedRule, ...]) -> dict[str, Any]:
+def _verdict(verdict: str, matched: tuple[MatchedRule, ...], address: str) -> dict[str, Any]:
     details: dict[str, Any] = {"verdict": verdict}
     if matched:
         details["matched_rules"] = _named(matched)
+    if address:
+        details["caller_address"] = address
     return details
 
 
@@ -144,9 +146,9 @@ def _named(rules: tuple[MatchedRule, ...]) -> list[dict[str, str]]:
     return [{"rule": rule, "verdict": verdict} for rule, verdict in rules]
 
 
-@lru_cache(maxsize=1024)  # There are few rules, and each matches again and again.
-def _plain_verdict(verdict: str, matched: tuple[MatchedRule, ...]) -> bytes:
-    return encode_told(_verdict(verdict, matched))
+@lru_cache(maxsize=1024)  # There are few rules and callers, and they come again and again.
+def _plain_verdict(verdict: str, matched: tuple[MatchedRule, ...], address: str) -> bytes:
+    return encode_told(_verdict(verdict, matched, address))
 
 
 _EXECUTED: Final = {

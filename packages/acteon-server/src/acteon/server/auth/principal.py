@@ -8,7 +8,7 @@ from starlette.types import Scope as AsgiScope
 from acteon.audit import Scope
 from acteon.core import ANONYMOUS, Action, Caller
 from acteon.server.auth.errors import ForbiddenError
-from acteon.server.auth.grants import EVERYTHING, Grant, scopes_of
+from acteon.server.auth.grants import ANY, EVERYTHING, Grant, scopes_of
 from acteon.server.auth.roles import PERMISSIONS, Permission, Role
 
 PRINCIPAL: Final = "acteon.principal"
@@ -41,6 +41,10 @@ class Principal:
         """Whether one of the grants covers whatever there is."""
         return self.scopes is None
 
+    def has_tenant(self, tenant: str) -> bool:
+        """Return whether something of `tenant` is covered."""
+        return any(ANY in grant.tenants or tenant in grant.tenants for grant in self.grants)
+
     def may(self, permission: Permission) -> bool:
         """Return whether the role allows that."""
         return permission in PERMISSIONS[self.role]
@@ -58,6 +62,21 @@ class Principal:
         if not self.may(permission):
             raise ForbiddenError(
                 f"insufficient permissions: {permission.value} requires admin or operator role"
+            )
+
+    def require_everything(self, permission: Permission) -> None:
+        """Raise unless the role allows that, and a grant covers whatever there is.
+
+        That is for what concerns all tenants.
+
+        Raises:
+            ForbiddenError: It is not so.
+        """
+        self.require(permission)
+        if not self.has_everything:
+            raise ForbiddenError(
+                f"forbidden: {permission.value} concerns all tenants: it takes a grant for all "
+                "tenants, namespaces and actions"
             )
 
     def require_grant(self, action: Action) -> None:

@@ -50,7 +50,7 @@ def create_app(
     rules = RuleEndpoints(gateway, bodies)
     audit = AuditEndpoints(gateway.audit)
     replays = ReplayEndpoints(gateway, bodies)
-    letters = DeadLetterEndpoints(gateway.dead_letters)
+    letters = DeadLetterEndpoints(gateway.dead_letters, gateway.audit)
 
     def protected(path: str, **methods: Endpoint) -> RawRoute:
         apps = {method: answering(endpoint) for method, endpoint in methods.items()}

@@ -3,11 +3,12 @@
 from typing import Any, Final
 
 import msgspec
-from attrs import frozen
+from attrs import evolve, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
 from acteon.audit import DEFAULT_LIMIT, MAX_LIMIT, AuditQuery, AuditTrail
+from acteon.server.auth import ForbiddenError, Permission, Principal, principal_of
 from acteon.server.http.answers import json_answer, json_text
 from acteon.server.http.cursors import next_cursor, read_cursor
 from acteon.server.http.errors import RequestError
@@ -50,6 +51,7 @@ class AuditEndpoints:
             limit=min(max(integer(given, "limit", DEFAULT_LIMIT), 1), MAX_LIMIT),
             offset=integer(given, "offset", 0),
         )
+        query = restricted(query, principal_of(request.scope), Permission.READ_AUDIT)
         page = await enabled(self.trail).query(query)
         return json_answer(
             {
@@ -63,21 +65,35 @@ class AuditEndpoints:
 
     async def latest(self, request: Request) -> Response:
         """Answer `GET /v1/audit/{action_id}`."""
-        return await self._latest(request.path_params["action_id"])
+        return await self._latest(request, request.path_params["action_id"])
 
     def latest_of(self, action_id: str) -> Endpoint:
         """Return what answers `GET` for an action whose id is the path of something else."""
 
-        async def answer(_request: Request) -> Response:
-            return await self._latest(action_id)
+        async def answer(request: Request) -> Response:
+            return await self._latest(request, action_id)
 
         return answer
 
-    async def _latest(self, action_id: str) -> Response:
-        record = await enabled(self.trail).latest(action_id)
+    async def _latest(self, request: Request, action_id: str) -> Response:
+        principal = principal_of(request.scope)
+        principal.require(Permission.READ_AUDIT)
+        record = await enabled(self.trail).latest(action_id, scopes=principal.scopes)
         if record is None:
             raise RequestError(404, f"no audit record found for action: {action_id}")
         return json_text(record.to_json())
+
+
+def restricted(query: AuditQuery, principal: Principal, permission: Permission) -> AuditQuery:
+    """Return `query` of what `principal` may see; else raise.
+
+    Raises:
+        ForbiddenError: The role does not allow it, or no grant has the tenant that is asked for.
+    """
+    principal.require(permission)
+    if query.tenant is not None and not principal.has_tenant(query.tenant):
+        raise ForbiddenError(f"no grant covers tenant={query.tenant}")
+    return evolve(query, scopes=principal.scopes)
 
 
 def enabled(trail: AuditTrail | None) -> AuditTrail:

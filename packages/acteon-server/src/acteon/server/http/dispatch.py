@@ -4,6 +4,7 @@ from attrs import frozen
 from starlette.types import Receive, Scope, Send
 
 from acteon.core import (
+    ActeonError,
     Action,
     Caller,
     encode_json,
@@ -12,7 +13,7 @@ from acteon.core import (
     write_outcome,
 )
 from acteon.gateway import Gateway, GatewayError, Preview
-from acteon.server.auth import principal_of
+from acteon.server.auth import ForbiddenError, Permission, Principal, principal_of
 from acteon.server.http.answers import encode, send_json
 from acteon.server.http.bodies import BodyReader
 from acteon.server.http.errors import RequestError, error_response
@@ -29,10 +30,13 @@ class DispatchRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         dry_run = _dry_run(scope)
         action = await self.bodies.read(scope, receive, read_action)
+        principal = principal_of(scope)
+        principal.require(Permission.DISPATCH)
+        principal.require_grant(action)
         if dry_run:
             answer = encode_json((await self.gateway.preview(action)).as_json())
         else:
-            answer = write_outcome(await self.gateway.dispatch(action, principal_of(scope).caller))
+            answer = write_outcome(await self.gateway.dispatch(action, principal.caller))
         await send_json(send, 200, answer)
 
 
@@ -51,10 +55,10 @@ class BatchRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         dry_run = _dry_run(scope)
         actions = await self.bodies.read(scope, receive, read_actions)
+        principal = principal_of(scope)
+        _check(principal, actions)
         self._check_size(actions)
-        items = await (
-            self._preview(actions) if dry_run else self._run(actions, principal_of(scope).caller)
-        )
+        items = await (self._preview(actions) if dry_run else self._run(actions, principal.caller))
         await send_json(send, 200, b"[" + b",".join(items) + b"]")
 
     def _check_size(self, actions: list[Action]) -> None:
@@ -62,8 +66,7 @@ class BatchRoute:
         if most is None or len(actions) <= most:
             return
         error = RequestError(400, f"batch size {len(actions)} exceeds maximum of {most}")
-        # Whoever sends a batch expects a list.
-        raise RequestError(400, str(error), body=[error_response(error)])
+        raise _for_batch(error, 400)
 
     async def _run(self, actions: list[Action], caller: Caller) -> list[bytes]:
         results = await self.gateway.dispatch_batch(actions, caller)
@@ -82,6 +85,21 @@ class BatchRoute:
             else encode(error_response(result))
             for result in results
         ]
+
+
+def _check(principal: Principal, actions: list[Action]) -> None:
+    """Raise unless `principal` may dispatch all of `actions`: else none is."""
+    try:
+        principal.require(Permission.DISPATCH)
+        for action in actions:
+            principal.require_grant(action)
+    except ForbiddenError as error:
+        raise _for_batch(error, 403) from None
+
+
+def _for_batch(error: ActeonError, status: int) -> RequestError:
+    """Return `error` as the refusal of a batch: whoever sends one expects a list."""
+    return RequestError(status, str(error), body=[error_response(error)])
 
 
 def _dry_run(scope: Scope) -> bool:

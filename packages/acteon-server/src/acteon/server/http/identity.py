@@ -1,8 +1,9 @@
 """Who sent a request, and whether they are let in."""
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
-from attrs import frozen
+from attrs import evolve, frozen
 from starlette.types import Scope
 
 from acteon.core import ANONYMOUS, Caller
@@ -44,9 +45,21 @@ class Entrance:
         """
         found = await self.authenticate(scope)
         principal = found if isinstance(found, Principal) else trusted(found)
+        client = scope.get("client")
+        if client is not None:
+            principal = _seen_at(principal, client[0])
         scope[PRINCIPAL] = principal
         if self.limit is not None:
             await self.limit(scope, principal)
+
+
+@lru_cache(maxsize=4096)
+def _seen_at(principal: Principal, address: str) -> Principal:
+    """Return `principal` as asking from `address`, unless it is known where they ask from."""
+    caller = principal.caller
+    return (
+        principal if caller.address else evolve(principal, caller=evolve(caller, address=address))
+    )
 
 
 async def anonymous(_scope: Scope) -> Caller:

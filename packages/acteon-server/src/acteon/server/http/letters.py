@@ -4,7 +4,10 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from acteon.audit import Act, AuditTrail
 from acteon.executor import DeadLetter, DeadLetterSink
+from acteon.server.auth import Permission, principal_of
+from acteon.server.http.administration import telling
 from acteon.server.http.answers import json_answer
 from acteon.server.http.errors import RequestError
 from acteon.server.http.shapes import DlqDrainResponse, DlqEntry, DlqStatsResponse
@@ -15,19 +18,25 @@ class DeadLetterEndpoints:
     """What can be asked and done about dead letters."""
 
     letters: DeadLetterSink | None
+    trail: AuditTrail | None
 
-    async def stats(self, _request: Request) -> Response:
+    async def stats(self, request: Request) -> Response:
         """Answer `GET /v1/dlq/stats`."""
+        principal_of(request.scope).require(Permission.READ_DEAD_LETTERS)
         letters = self.letters
         if letters is None:
             return json_answer(DlqStatsResponse(enabled=False, count=0))
         return json_answer(DlqStatsResponse(enabled=True, count=len(letters)))
 
-    async def drain(self, _request: Request) -> Response:
+    async def drain(self, request: Request) -> Response:
         """Answer `POST /v1/dlq/drain`; any body is ignored."""
+        principal = principal_of(request.scope)
+        principal.require_everything(Permission.DRAIN_DEAD_LETTERS)
         if self.letters is None:
             raise RequestError(404, "dead-letter queue is not enabled")
-        entries = tuple(map(_entry, await self.letters.drain()))
+        async with telling(self.trail, Act.DRAIN_DEAD_LETTERS, principal.caller) as details:
+            entries = tuple(map(_entry, await self.letters.drain()))
+            details["count"] = len(entries)
         return json_answer(DlqDrainResponse(entries=entries, count=len(entries)))
 
 

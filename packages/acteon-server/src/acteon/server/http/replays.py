@@ -1,5 +1,6 @@
 """The endpoints that send past actions again, and that erase payloads."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -7,10 +8,12 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
+from acteon.audit import Act, AuditRecord
 from acteon.gateway import Gateway, Replayed
-from acteon.server.auth import principal_of
+from acteon.server.auth import Permission, Principal, principal_of
+from acteon.server.http.administration import telling
 from acteon.server.http.answers import json_answer
-from acteon.server.http.audit import enabled
+from acteon.server.http.audit import enabled, restricted
 from acteon.server.http.bodies import BodyReader, content_type
 from acteon.server.http.cursors import next_cursor, read_cursor
 from acteon.server.http.errors import RequestError
@@ -37,22 +40,18 @@ class ReplayEndpoints:
         trail = enabled(self.gateway.audit)
         dry_run = flag(read_query(request.scope, _DRY_RUN), "dry_run")
         wanted = await self.bodies.read(request.scope, request.receive, read_replay_request)
-        query = wanted.as_query(limit=wanted.limit)
+        principal = principal_of(request.scope)
+        query = restricted(wanted.as_query(limit=wanted.limit), principal, Permission.REPLAY)
         if wanted.cursor is not None:
             query = evolve(query, after=read_cursor(wanted.cursor))
         page = await trail.query(query)
-        dry_run = dry_run or wanted.dry_run
-        done = await self.gateway.replay(
-            page.records, principal_of(request.scope).caller, dry_run=dry_run
-        )
+        done = await self._replay(page.records, principal, dry_run=dry_run or wanted.dry_run)
         return json_answer(
             ReplayResponse(
-                replayed=sum(each.success for each in done),
-                failed=sum(each.sent and not each.success for each in done),
-                skipped=sum(not each.sent for each in done),
+                **_counted(done),
                 total=page.total,
                 next_cursor=next_cursor(page),
-                dry_run=dry_run,
+                dry_run=dry_run or wanted.dry_run,
                 results=tuple(map(_item, done)),
             )
         )
@@ -64,31 +63,53 @@ class ReplayEndpoints:
         if content_type(request.scope) is not None:
             wanted = await self.bodies.read(request.scope, request.receive, read_dry_run_request)
             dry_run = dry_run or wanted.dry_run
+        principal = principal_of(request.scope)
+        principal.require(Permission.REPLAY)
         action_id: str = request.path_params["action_id"]
-        record = await trail.latest(action_id)
+        record = await trail.latest(action_id, scopes=principal.scopes)
         if record is None:
             raise RequestError(404, f"no audit record found for action: {action_id}")
-        (done,) = await self.gateway.replay(
-            [record], principal_of(request.scope).caller, dry_run=dry_run
-        )
+        (done,) = await self._replay([record], principal, dry_run=dry_run)
         if isinstance(done.result, Exception):
             raise done.result
         return json_answer(_item(done))
+
+    async def _replay(
+        self, records: Sequence[AuditRecord], principal: Principal, *, dry_run: bool
+    ) -> tuple[Replayed, ...]:
+        caller = principal.caller
+        if dry_run:
+            return await self.gateway.replay(records, caller, dry_run=True)
+        async with telling(self.gateway.audit, Act.REPLAY, caller) as details:
+            done = await self.gateway.replay(records, caller)
+            details.update(_counted(done))
+        return done
 
     async def erase(self, request: Request) -> Response:
         """Answer `POST /v1/audit/erase`."""
         trail = enabled(self.gateway.audit)
         dry_run = flag(read_query(request.scope, _DRY_RUN), "dry_run")
         wanted = await self.bodies.read(request.scope, request.receive, read_erase_request)
+        principal = principal_of(request.scope)
+        query = restricted(wanted.as_query(), principal, Permission.ERASE)
         value: Any = None if wanted.value is UNSET else wanted.value
         erased = await trail.erase(
-            wanted.as_query(),
+            query,
             path=wanted.path,
             value=value,
             dry_run=dry_run or wanted.dry_run,
-            caller=principal_of(request.scope).caller,
+            caller=principal.caller,
         )
         return json_answer(EraseResponse(matched=erased.matched, erased=erased.erased))
+
+
+def _counted(done: Iterable[Replayed]) -> dict[str, int]:
+    done = tuple(done)
+    return {
+        "replayed": sum(each.success for each in done),
+        "failed": sum(each.sent and not each.success for each in done),
+        "skipped": sum(not each.sent for each in done),
+    }
 
 
 def _item(done: Replayed) -> ReplayItem:

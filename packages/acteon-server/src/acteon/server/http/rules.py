@@ -10,9 +10,12 @@ from attrs import evolve, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from acteon.audit import Act
 from acteon.core import RULES, Reader, encode_told, load_plugin
 from acteon.gateway import Gateway, GatewayMetrics
 from acteon.rules import ParsedRules, Rule, RuleFrontend, RuleParseError, describe
+from acteon.server.auth import Permission, principal_of
+from acteon.server.http.administration import telling
 from acteon.server.http.answers import encode, json_answer, json_text
 from acteon.server.http.bodies import BodyReader, content_type
 from acteon.server.http.errors import RequestError
@@ -44,7 +47,12 @@ class RuleEndpoints:
 
     async def list_all(self, request: Request) -> Response:
         """Answer `GET /v1/rules`, with `details=true` by all that there is to tell of a rule."""
-        if flag(read_query(request.scope, ("details",)), "details"):
+        principal = principal_of(request.scope)
+        detailed = flag(read_query(request.scope, ("details",)), "details")
+        principal.require(Permission.READ_RULES)
+        if detailed:
+            # Conditions name tenants, and whom they write to.
+            principal.require_everything(Permission.READ_RULES)
             return json_text(await self._in_thread(self._details))
         return json_answer(
             [
@@ -67,6 +75,8 @@ class RuleEndpoints:
         wanted = ReloadRequest()
         if content_type(request.scope) is not None:
             wanted = await self.bodies.read(request.scope, request.receive, _RELOAD.read)
+        principal = principal_of(request.scope)
+        principal.require_everything(Permission.MANAGE_RULES)
         directory = wanted.directory
         if directory is None and self.gateway.rules_directory is not None:
             directory = str(self.gateway.rules_directory)
@@ -75,7 +85,11 @@ class RuleEndpoints:
         if not await anyio.Path(directory).is_dir():
             raise RequestError(400, f"directory not found: {directory}")
         chosen = None if wanted.directory is None else Path(directory)
-        reloaded = await self.gateway.reload_rules(chosen)
+        async with telling(self.gateway.audit, Act.RELOAD_RULES, principal.caller) as details:
+            details["directory"] = directory
+            reloaded = await self.gateway.reload_rules(chosen)
+            details["loaded"] = reloaded.count
+            details["version"] = reloaded.version
         return json_answer(
             ReloadResponse(
                 reloaded=reloaded.count,
@@ -89,6 +103,9 @@ class RuleEndpoints:
     async def evaluate(self, request: Request) -> Response:
         """Answer `POST /v1/rules/evaluate`."""
         wanted = await self.bodies.read(request.scope, request.receive, read_evaluate_request)
+        principal = principal_of(request.scope)
+        principal.require(Permission.EVALUATE_RULES)
+        principal.require_grant(wanted.action)
         parsed: ParsedRules | None = None
         if wanted.rules is not None:
             parsed = await self._in_thread(_parsed, wanted.rules)
@@ -114,7 +131,11 @@ class RuleEndpoints:
         """Answer `PUT /v1/rules/{name}/enabled`."""
         name: str = request.path_params["name"]
         wanted = await self.bodies.read(request.scope, request.receive, _SET_ENABLED.read)
-        await self.gateway.set_rule_enabled(name, enabled=wanted.enabled)
+        principal = principal_of(request.scope)
+        principal.require_everything(Permission.MANAGE_RULES)
+        async with telling(self.gateway.audit, Act.SWITCH_RULE, principal.caller) as details:
+            details.update(rule=name, enabled=wanted.enabled)
+            await self.gateway.set_rule_enabled(name, enabled=wanted.enabled)
         return json_answer(
             SetEnabledResponse(
                 name=name,
