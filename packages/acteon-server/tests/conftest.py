@@ -14,6 +14,7 @@ from acteon.provider import ProviderRegistry
 from acteon.rules_yaml import YamlRuleFrontend
 from acteon.server.config import Asgi, ServerSection
 from acteon.server.http import create_app
+from acteon.server.http.identity import Authenticate, Limit, anonymous
 from acteon.server.testing import Api, OpenApi, RunningServer
 from acteon.state_memory import memory_backend
 
@@ -56,7 +57,12 @@ def open_api(server: RunningServer, email: ScriptedProvider) -> OpenApi:
 
     @asynccontextmanager
     async def open_one(
-        rules: str = "", *, server: ServerSection | None = None, **changes: Any
+        rules: str = "",
+        *,
+        server: ServerSection | None = None,
+        authenticate: Authenticate = anonymous,
+        limit: Limit | None = None,
+        **changes: Any,
     ) -> AsyncGenerator[Api]:
         members: dict[str, Any] = {
             "state": memory_backend(),
@@ -70,7 +76,7 @@ def open_api(server: RunningServer, email: ScriptedProvider) -> OpenApi:
             if trail is not None:
                 await stack.enter_async_context(trail)
             gateway = await stack.enter_async_context(Gateway(**{**members, **changes}))
-            running.app = create_app(gateway, server)
+            running.app = create_app(gateway, server, authenticate=authenticate, limit=limit)
             yield Api(gateway, running.url)
 
     running = server

@@ -28,6 +28,7 @@ from starlette.types import Receive, Scope, Send
 from acteon.gateway import Gateway
 from acteon.server.config import Asgi, ServerSection
 from acteon.server.http import HttpApp
+from acteon.server.http.identity import Authenticate, Limit
 from acteon.server.http.listening import listening
 from acteon.server.http.running import Shutdown, run_app
 
@@ -122,6 +123,7 @@ class Api:
         body: Any = None,
         *,
         content_type: str | None = "application/json",
+        **more: str,
     ) -> "Answer":
         """Return the answer to a request with a body.
 
@@ -130,9 +132,10 @@ class Api:
             target: Path and query, sent as they are.
             body: The body; what is not `bytes` is sent as JSON, None sends none, and no type.
             content_type: Its kind; None says nothing about it.
+            more: More headers; `_` in a name stands for `-`.
         """
         octets = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        headers: dict[str, str] = {}
+        headers = {name.replace("_", "-"): value for name, value in more.items()}
         if body is not None and content_type is not None:
             headers["content-type"] = content_type
         return await request(self.url, method, target, octets, headers)
@@ -146,7 +149,13 @@ class OpenApi(Protocol):
     """Opens a gateway for a test and serves it; what is not named is as its fixture has it."""
 
     def __call__(
-        self, rules: str = "", *, server: ServerSection = ..., **changes: Any
+        self,
+        rules: str = "",
+        *,
+        server: ServerSection = ...,
+        authenticate: Authenticate = ...,
+        limit: Limit | None = ...,
+        **changes: Any,
     ) -> AbstractAsyncContextManager[Api]: ...
 
 

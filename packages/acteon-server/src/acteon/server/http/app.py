@@ -1,7 +1,7 @@
 """The application: all routes of the API over one gateway."""
 
 from attrs import frozen
-from starlette.routing import Match, Router
+from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from acteon.gateway import Gateway
@@ -79,12 +79,7 @@ def create_app(
         Router(routes, redirect_slashes=False, default=_not_found),
         entrance,
     )
-
-    def allowed(scope: Scope) -> str | None:
-        matching = (route.allowed for route in routes if route.matches(scope)[0] is Match.FULL)
-        return next(matching, None)
-
-    return HttpApp(direct, CorsPolicy(settings.cors_allowed_origins), allowed)
+    return HttpApp(direct, CorsPolicy(settings.cors_allowed_origins), routes)
 
 
 def _public_routes(gateway: Gateway, bodies: BodyReader) -> list[RawRoute]:

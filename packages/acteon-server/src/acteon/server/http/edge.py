@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from attrs import define, field
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acteon.core import ActeonError
@@ -15,6 +16,7 @@ from acteon.server.http.cors import CorsPolicy
 from acteon.server.http.errors import INTERNAL, ClientGoneError, Failure, failure_of
 from acteon.server.http.identity import ANSWER_HEADERS
 from acteon.server.http.mounting import as_mounted
+from acteon.server.http.routes import RawRoute
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +28,12 @@ class HttpApp:
     Attributes:
         app: What answers requests.
         cors: Which pages may use the server.
-        allowed: Gives the methods of a request's path, as `Allow` lists them, or None.
+        routes: All paths that there are.
     """
 
     app: ASGIApp
     cors: CorsPolicy
-    allowed: Callable[[Scope], str | None]
+    routes: Sequence[RawRoute]
     _running: set["asyncio.Task[Any]"] = field(factory=set["asyncio.Task[Any]"], init=False)
     _cut: bool = field(default=False, init=False)
 
@@ -94,7 +96,8 @@ class HttpApp:
             await _send_failure(send_on, INTERNAL)
 
     async def _preflight(self, scope: Scope, send: Send) -> None:
-        allowed = self.allowed(scope)
+        matching = (one.allowed for one in self.routes if one.matches(scope)[0] is Match.FULL)
+        allowed = next(matching, None)
         more: Headers = [] if allowed is None else [(b"allow", allowed.encode())]
         await send_empty(send, 200, more)
 

@@ -28,6 +28,12 @@ class RawRoute(BaseRoute):
         path: The path. `{name}` stands for one segment, which may be empty unless it is the last.
         methods: What answers them; a GET answers HEAD as well.
         entrance: Lets requests in, before the method is looked at; None: anybody may ask.
+
+    Attributes:
+        path: As given.
+        methods: Their names, as given.
+        entrance: As given.
+        allowed: The methods, as a header `Allow` lists them.
     """
 
     def __init__(
@@ -35,10 +41,11 @@ class RawRoute(BaseRoute):
     ) -> None:
         self.path = path
         self.allowed = ",".join("GET,HEAD" if name == "GET" else name for name in methods)
+        self.methods = tuple(methods)
         self._apps = dict(methods)
         if "GET" in methods:
             self._apps["HEAD"] = methods["GET"]
-        self._entrance = entrance
+        self.entrance = entrance
         self._pattern = re.compile(_pattern(path))
         self._names = _PARAMETER.findall(path)
 
@@ -52,8 +59,8 @@ class RawRoute(BaseRoute):
         raise NoMatchFound(name, path_params)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._entrance is not None:
-            await self._entrance(scope)
+        if self.entrance is not None:
+            await self.entrance(scope)
         app = self._apps.get(scope["method"])
         if app is None:
             await send_empty(send, 405, [(b"allow", self.allowed.encode())])
