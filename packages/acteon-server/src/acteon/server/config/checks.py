@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -76,6 +76,22 @@ def listenable(_instance: object, attribute: "Attribute[Any]", value: str) -> No
                 f"{attribute.name!r} must be an address or a name, without scheme and port, "
                 f"not {shortened(value)!r}"
             ) from None
+
+
+def networks(_instance: object, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
+    """Refuse what is neither an address nor a network such as `10.0.0.0/8`."""
+    for text in value:
+        try:
+            ip_network(text)
+        except ValueError:
+            raise ValueError(f"{attribute.name!r} must hold networks{_meant(text)}") from None
+
+
+def _meant(text: str) -> str:
+    try:
+        return f"; for {shortened(text)!r} write '{ip_network(text, strict=False)}'"
+    except ValueError:
+        return f", such as '10.0.0.0/8', not {shortened(text)!r}"
 
 
 def filled(_instance: object, attribute: "Attribute[Any]", value: object) -> None:

@@ -86,6 +86,7 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "headers": '{ X-Source = "acteon" }',
     "secret": '"a-long-random-text"',
     "allow_networks": '["10.1.0.0/16"]',
+    "trusted_proxies": '["10.0.0.0/8"]',
 }
 """Values of keys that have no default, or an empty one."""
 

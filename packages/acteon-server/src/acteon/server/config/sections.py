@@ -14,7 +14,16 @@ from attrs import field, frozen
 
 from acteon.gateway import OnStoreError, OnUnknown
 from acteon.rules import OnRuleError
-from acteon.server.config.checks import bare, between, filled, listenable, names, off, origins
+from acteon.server.config.checks import (
+    bare,
+    between,
+    filled,
+    listenable,
+    names,
+    networks,
+    off,
+    origins,
+)
 from acteon.server.config.references import Secrets
 
 PLUGIN: Final = "acteon.plugin"
@@ -56,6 +65,8 @@ class ServerSection:
         allow_anonymous: Whether everybody who reaches the server may use it, though it listens
             beyond this machine and asks nobody who they are.
         cors_allowed_origins: Pages that browsers let use the server; None: all.
+        trusted_proxies: Networks of proxies that are believed when they tell by `X-Forwarded-For`
+            where a request comes from.
         max_batch: The most actions of one batch; None: as many as fit the body.
         max_body_bytes: The most bytes of a request's body.
     """
@@ -71,6 +82,7 @@ class ServerSection:
     )
     allow_anonymous: bool = False
     cors_allowed_origins: tuple[str, ...] | None = field(default=None, validator=origins)
+    trusted_proxies: tuple[str, ...] = field(default=(), validator=networks)
     max_batch: int | None = field(default=None, validator=between(1, 1_000_000))
     max_body_bytes: int = field(default=2 * 1024 * 1024, validator=between(1, 1024**3))
 

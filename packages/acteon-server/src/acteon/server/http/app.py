@@ -19,6 +19,7 @@ from acteon.server.http.identity import Authenticate, Entrance, Limit, anonymous
 from acteon.server.http.letters import DeadLetterEndpoints
 from acteon.server.http.mounting import sent_path
 from acteon.server.http.prometheus import registry_of
+from acteon.server.http.proxies import Proxies
 from acteon.server.http.replays import ReplayEndpoints
 from acteon.server.http.routes import Endpoint, RawRoute, answering
 from acteon.server.http.rules import RuleEndpoints
@@ -79,7 +80,12 @@ def create_app(
         Router(routes, redirect_slashes=False, default=_not_found),
         entrance,
     )
-    return HttpApp(direct, CorsPolicy(settings.cors_allowed_origins), routes)
+    return HttpApp(
+        direct,
+        CorsPolicy(settings.cors_allowed_origins),
+        routes,
+        Proxies.within(settings.trusted_proxies),
+    )
 
 
 def _public_routes(gateway: Gateway, bodies: BodyReader) -> list[RawRoute]:

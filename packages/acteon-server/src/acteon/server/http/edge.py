@@ -16,6 +16,7 @@ from acteon.server.http.cors import CorsPolicy
 from acteon.server.http.errors import INTERNAL, ClientGoneError, Failure, failure_of
 from acteon.server.http.identity import ANSWER_HEADERS
 from acteon.server.http.mounting import as_mounted
+from acteon.server.http.proxies import Proxies
 from acteon.server.http.routes import RawRoute
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,13 @@ class HttpApp:
         app: What answers requests.
         cors: Which pages may use the server.
         routes: All paths that there are.
+        proxies: Those who tell where requests come from.
     """
 
     app: ASGIApp
     cors: CorsPolicy
     routes: Sequence[RawRoute]
+    proxies: Proxies = field(factory=Proxies)
     _running: set["asyncio.Task[Any]"] = field(factory=set["asyncio.Task[Any]"], init=False)
     _cut: bool = field(default=False, init=False)
 
@@ -50,6 +53,8 @@ class HttpApp:
             return
         if scope.get("root_path") or "app" in scope or "raw_path" not in scope:
             scope = as_mounted(scope)
+        if self.proxies.networks:
+            scope["client"] = self.proxies.client(scope)
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
