@@ -1,6 +1,7 @@
 """Where a request comes from: what proxies of ours say, and nobody else."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -75,5 +76,5 @@ async def test_the_audit_trail_tells_where_a_request_comes_from(open_api: OpenAp
 def test_what_is_no_network_is_refused() -> None:
     with pytest.raises(Exception, match="trusted_proxies: must hold networks, such as"):
         parse_config('[server]\ntrusted_proxies = ["proxy.example.com"]')
-    with pytest.raises(Exception, match="for '10.0.0.1/8' write '10.0.0.0/8'"):
+    with pytest.raises(Exception, match=re.escape("for '10.0.0.1/8' write '10.0.0.0/8'")):
         parse_config('[server]\ntrusted_proxies = ["10.0.0.1/8"]')
