@@ -25,7 +25,7 @@ URL = "https://es.example"
 def test_urls_name_nodes(url: str, nodes: list[str]) -> None:
     address = ElasticsearchAuditConfig(url=url).address
     assert list(address.nodes) == nodes
-    assert address.where == ", ".join(nodes)
+    assert address.where == ", ".join(node.partition("://")[2] for node in nodes)
 
 
 @pytest.mark.parametrize(

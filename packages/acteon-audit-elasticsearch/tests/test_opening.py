@@ -183,7 +183,7 @@ async def test_a_server_that_is_not_there_is_told() -> None:
     with pytest.raises(AuditStorageError) as raised:
         await opens(config)
     text = str(raised.value)
-    assert text.startswith("storage error: elasticsearch at http://127.0.0.1:1: it cannot be")
+    assert text.startswith("storage error: elasticsearch at 127.0.0.1:1: it cannot be")
     assert SECRET not in text
 
 

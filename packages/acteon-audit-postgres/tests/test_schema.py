@@ -130,6 +130,11 @@ async def test_a_table_made_by_hand_needs_no_rights_to_make_it(
     async with PostgresAuditPlugin.open(PostgresAuditConfig(url=guest, prefix="given")) as store:
         assert await works(store)
         assert execute("SELECT count(*) FROM given_audit_default") == [(1,)]
+        execute("REVOKE INSERT, UPDATE ON given_audit FROM guest")
+        with pytest.raises(AuditStorageError, match=r"GRANT INSERT, UPDATE ON .*given_audit"):
+            await store.ping()
+        execute("GRANT INSERT, UPDATE ON given_audit TO guest")
+        await store.ping()
     execute("DELETE FROM given_audit")
     execute(layout.script())  # once more is harmless
     execute(layout.month_definition(Month(2025, 1)))

@@ -218,7 +218,10 @@ class WaitingStore(PlainAuditStore):
         return await super().erase(record_ids)
 
 
-async def test_one_that_is_cancelled_is_recorded() -> None:
+@pytest.mark.parametrize(("answers", "erased"), [(True, 1), (False, 0)])
+async def test_one_that_is_cancelled_is_recorded_with_what_it_did(
+    answers: bool, erased: int
+) -> None:
     store = WaitingStore()
     await store.write([make_record()])
     async with AuditTrail(store) as trail:
@@ -226,11 +229,15 @@ async def test_one_that_is_cancelled_is_recorded() -> None:
             task = group.create_task(trail.erase(ANN))
             await store.entered.wait()
             task.cancel()
+            if answers:
+                store.go.set()
         (record,) = await told(trail)
 
-    assert (record.outcome, json.loads(record.outcome_details)["error"]) == (
+    details = json.loads(record.outcome_details)
+    assert (record.outcome, details["error"], details["erased"]) == (
         "failed",
         "CancelledError",
+        erased,
     )
 
 

@@ -16,9 +16,11 @@ from acteon.audit import (
     Scope,
 )
 from acteon.audit.testing import NOON, PlainAuditStore, UnreliableAuditStore, make_record
+from acteon.audit.trail import FIRST_CLEAN_UP
 from acteon.core import MAX_DEPTH, ManualClock
 
 LATER = timedelta(hours=1)
+SOON = FIRST_CLEAN_UP
 PATIENT = AuditSettings(flush_delay=LATER)
 
 
@@ -72,11 +74,13 @@ async def test_expired_records_are_removed_after_every_interval(
     await store.inner.write([make_record(expires_at=clock.now())])
     with caplog.at_level(logging.INFO, logger="acteon.audit"):
         async with AuditTrail(store, clock=clock, chance=lambda: 0.5):
-            await clock.advance(0.99 * LATER)
+            await clock.advance(0.99 * SOON)
             assert store.clean_ups == 0
-            await clock.advance(0.02 * LATER)
+            await clock.advance(0.02 * SOON)
             assert store.clean_ups == 1
-            await clock.advance(LATER)
+            await clock.advance(0.99 * LATER)
+            assert store.clean_ups == 1
+            await clock.advance(0.01 * LATER)
             assert (store.clean_ups, len(caplog.records)) == (2, 2)
             await clock.advance(LATER)
             assert (store.clean_ups, (await store.query(AuditQuery())).total) == (3, 0)
@@ -95,10 +99,11 @@ async def test_expired_records_are_removed_after_every_interval(
 async def test_the_interval_is_a_tenth_shorter_or_longer(chance: float, share: float) -> None:
     store, clock = UnreliableAuditStore(), ManualClock()
     async with AuditTrail(store, clock=clock, chance=lambda: chance):
+        await clock.advance((share + 0.001) * SOON)
         await clock.advance((share - 0.001) * LATER)
-        assert store.clean_ups == 0
-        await clock.advance(0.002 * LATER)
         assert store.clean_ups == 1
+        await clock.advance(0.002 * LATER)
+        assert store.clean_ups == 2
 
 
 async def test_a_trail_goes_on_an_exit_stack_and_lets_errors_out_as_they_are() -> None:

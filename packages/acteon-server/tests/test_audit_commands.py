@@ -19,6 +19,7 @@ from acteon.audit import AuditRecord
 from acteon.audit.testing import NOON, make_record
 from acteon.core import encode_json
 from acteon.server import main
+from servers.waiting import wait_until
 
 LEDGER = Path(__file__).parent / "ledger"
 CONFIGURATION = """
@@ -46,10 +47,13 @@ def run(*arguments: str, more: str = "", config: str = CONFIGURATION) -> Result:
 
 
 def started(
-    *arguments: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE
+    *arguments: str,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int = subprocess.PIPE,
+    config: str = CONFIGURATION,
 ) -> "subprocess.Popen[str]":
     """Start the command as a process of its own."""
-    Path("acteon.toml").write_text(CONFIGURATION, encoding="utf-8")
+    Path("acteon.toml").write_text(config, encoding="utf-8")
     return subprocess.Popen(
         [sys.executable, "-m", "acteon.server", *arguments],
         env={**os.environ, "PYTHONPATH": str(LEDGER), "TERM": "xterm", "COLUMNS": "80"},
@@ -164,6 +168,21 @@ def test_a_file_that_cannot_be_written_is_one_line(target: str) -> None:
     assert target.partition("/")[0] in said(run("audit", "export", "-o", target), 1)
 
 
+def test_a_full_device_is_named() -> None:
+    keep(many(3))
+    full = said(run("audit", "export", "-o", "/dev/full"), 1)
+    assert full == "/dev/full: No space left on device"
+    assert "wanted the name of a file" in said(run("audit", "export", "-o", ""), 2)
+
+
+def test_a_device_takes_what_is_exported() -> None:
+    keep(many(3))
+    with started("audit", "export", "-o", "/dev/stdout") as process:
+        assert process.stdout is not None
+        assert len(process.stdout.readlines()) == 4  # What was done is told behind them.
+    assert process.returncode == 0
+
+
 def test_a_link_keeps_being_one() -> None:
     kept = keep(many(1))
     Path("link").symlink_to("out.jsonl")
@@ -247,6 +266,25 @@ def test_a_dry_run_counts_only(options: list[str], number: int) -> None:
     payloads = "1 payload" if number == 1 else f"{number} payloads"
     assert (done.exit_code, done.stdout) == (0, f"{payloads} would be erased\n")
     assert Path("ledger.jsonl").read_text() == lines(reversed(kept))
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "told"),
+    [(signal.SIGINT, 130, "error: interrupted\n"), (signal.SIGTERM, 143, "")],
+)
+def test_an_erasure_that_is_cut_off_is_recorded(number: int, status: int, told: str) -> None:
+    keep(many(4_000))
+    arguments = ("audit", "erase", "--tenant", "acme", "--yes")
+    with started(*arguments, config=f"{CONFIGURATION}halts_at = 2") as process:
+        wait_until("it halts", Path("halted").exists, timedelta(seconds=30))
+        process.send_signal(number)
+        assert process.wait(60) == status
+        assert process.stderr is not None
+        assert process.stderr.read() == told
+    (record,) = [one for one in kept_now() if one["action_type"] == "audit.erase"]
+    assert record["outcome"] == "failed"
+    assert record["outcome_details"]["erased"] == 1_000
+    assert sum(one["action_payload"] is None for one in kept_now()) == 1_001
 
 
 @pytest.mark.parametrize(("reply", "status", "left"), [("y", 0, 3), ("n", 1, 5), ("", 1, 5)])

@@ -1,5 +1,6 @@
 """Somebody else's audit store: a file that outlives the process, and may be made to fail."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -28,11 +29,13 @@ class LedgerConfig:
 
     Attributes:
         fails_at: Which query of a process fails, counted from 1; 0: none.
+        halts_at: Which query of a process never ends; 0: none.
         fails_to_write: Whether writes do.
     """
 
     path: Path
     fails_at: int = 0
+    halts_at: int = 0
     fails_to_write: bool = False
     password: str = field(default="", repr=False)
 
@@ -56,6 +59,9 @@ class LedgerStore(PlainAuditStore):
         self.queries += 1
         if self.queries == self.config.fails_at:
             raise AuditStorageError(f"the ledger is torn, says {self.config.password}")
+        if self.queries == self.config.halts_at:
+            self.config.path.with_name("halted").touch()
+            await asyncio.Event().wait()
         self._load()
         return await super().query(query)
 

@@ -33,8 +33,8 @@ class Address:
 
     @property
     def where(self) -> str:
-        """The nodes, for messages."""
-        return ", ".join(self.nodes)
+        """The nodes, for messages: not as the URL has them, which may be a secret."""
+        return ", ".join(node.partition("://")[2] for node in self.nodes)
 
     @property
     def secure(self) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from attrs import frozen
@@ -110,6 +111,20 @@ class Layout:
                 )
         if missing:
             await self._add(calls, missing)
+        await self._until_started(calls)
+
+    async def _until_started(self, calls: Calls) -> None:
+        """Return when searches can be answered: an index that somebody just made is not yet there.
+
+        Whoever may not ask how it is goes on.
+        """
+        limit = f"{calls.config.command_timeout_seconds * 900:.0f}ms"
+        with suppress(RefusedError):
+            await calls.run(
+                lambda client: client.cluster.health(
+                    index=self.alias, wait_for_status="yellow", timeout=limit
+                )
+            )
 
     async def _found(self, calls: Calls) -> Mapping[str, Mapping[str, Any]]:
         """Return the members that the index has."""

@@ -146,6 +146,10 @@ class ElasticsearchAuditStore(AuditStore):
             erased += sum(one.result == "updated" for one in items)
         return erased
 
+    async def refresh(self) -> None:
+        self._changes += 1
+        await self._catch_up()
+
     async def ping(self) -> None:
         await self._search([], size=0)
 

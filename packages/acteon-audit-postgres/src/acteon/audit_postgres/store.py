@@ -6,11 +6,18 @@ from typing import Final
 
 from attrs import define, field
 
-from acteon.audit import AuditPage, AuditQuery, AuditRecord, AuditStore, Scope
+from acteon.audit import (
+    AuditPage,
+    AuditQuery,
+    AuditRecord,
+    AuditStorageError,
+    AuditStore,
+    Scope,
+)
 from acteon.audit.totals import Totals
 from acteon.audit_postgres.errors import translating
 from acteon.audit_postgres.filters import Conditions
-from acteon.audit_postgres.layout import Layout, Month
+from acteon.audit_postgres.layout import TABLE, Layout, Month
 from acteon.audit_postgres.paging import FROM, ORDER, page_statement
 from acteon.audit_postgres.partitions import Partitions
 from acteon.audit_postgres.removal import remove_expired
@@ -24,7 +31,11 @@ _WRITE: Final = f"""
     ON CONFLICT DO NOTHING
 """
 _GET: Final = f"SELECT {SELECTED} FROM {{audit}} WHERE id = %s LIMIT 1"
-_PING: Final = "SELECT true FROM {audit} LIMIT 1"
+_PING: Final = """
+    SELECT wanted FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted
+    WHERE NOT has_table_privilege(to_regclass('{audit}'), wanted)
+"""
+_THERE: Final = "SELECT true FROM {audit} LIMIT 1"
 _ERASE: Final = """
     WITH erased AS (
         UPDATE {audit} SET action_payload = NULL
@@ -111,4 +122,12 @@ class PostgresAuditStore(AuditStore):
 
     async def ping(self) -> None:
         with translating():
-            await self.connections.run(self.layout.statement(_PING))
+            await self.connections.run(self.layout.statement(_THERE))
+            lacking = await self.connections.run(self.layout.statement(_PING))
+        if lacking:
+            rights = ", ".join(right for (right,) in lacking)
+            table = self.layout.name(TABLE)
+            raise AuditStorageError(
+                f"postgres at {self.connections.where}: records cannot be kept without rights: "
+                f"have one who may say GRANT {rights} ON {table} TO the user"
+            )

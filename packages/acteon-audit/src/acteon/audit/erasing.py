@@ -20,6 +20,8 @@ _NO_FILTERS: Final = frozenset({"scopes", "after", "limit", "offset"})
 FILTERS: Final = tuple(each.name for each in fields(AuditQuery) if each.name not in _NO_FILTERS)
 """The members of `AuditQuery` that say which records are meant."""
 
+_LAST: Final = 1.0
+"""So many seconds an erasure that is cut off waits for what it has begun."""
 _AT_ONCE: Final = 256 * 1024
 """After so many bytes of payloads others get their turn; a millisecond or two."""
 
@@ -65,12 +67,26 @@ class Erasure:
 
     async def run(self, store: AuditStore, *, dry_run: bool) -> None:
         """Remove them in `store`, a page at a time; in a dry run, only count them."""
+        await store.refresh()
         async with aclosing(walk_pages(store, self.query)) as pages:
             async for page in pages:
                 found = await self._found(page.records)
                 self.matched += len(found)
                 if found and not dry_run:
-                    self.erased += await store.erase(found)
+                    await self._remove(store, found)
+
+    async def _remove(self, store: AuditStore, found: list[str]) -> None:
+        removing = asyncio.ensure_future(store.erase(found))
+        try:
+            self.erased += await asyncio.shield(removing)
+        except asyncio.CancelledError:
+            # What is being removed is counted, too: it will be told how many there were.
+            await asyncio.wait({removing}, timeout=_LAST)
+            if not removing.done():
+                removing.cancel()
+            elif not removing.cancelled() and removing.exception() is None:
+                self.erased += removing.result()
+            raise
 
     async def _found(self, records: tuple[AuditRecord, ...]) -> list[str]:
         found: list[str] = []

@@ -52,6 +52,10 @@ class AuditStore(ABC):
         no answer of the store has these payloads any more.
         """
 
+    async def refresh(self) -> None:
+        """Have queries see all that any process has written; most stores show it at once."""
+        return
+
     async def ping(self) -> None:
         """Return if the store answers; raise `AuditError` if it does not."""
         await self.query(AuditQuery(limit=1))

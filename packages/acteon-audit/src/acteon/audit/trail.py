@@ -31,6 +31,8 @@ from acteon.core import (
 
 log = logging.getLogger(__name__)
 
+FIRST_CLEAN_UP: Final = timedelta(minutes=1)
+"""After the start; unless the interval is shorter."""
 UNENCODABLE: Final = b'"[UNENCODABLE]"'
 """Kept in place of a payload that JSON has no form for, or that is nested too deep."""
 
@@ -266,6 +268,11 @@ class AuditTrail:
                 f"{self.queued} records still wait to be written; nothing was erased, try again"
             )
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last write has failed, and is tried again."""
+        return self._writer.failing
+
     async def flush(self) -> None:
         """Return when all that was recorded before is written or dropped, or the store fails."""
         await self._writer.flush()
@@ -285,10 +292,12 @@ class AuditTrail:
             )
 
     async def _clean_up(self) -> None:
-        """Remove expired records, for ever; the first time after one interval."""
+        """Remove expired records, for ever; the first time soon, however short we may live."""
         interval = self._settings.cleanup_interval
+        pause = min(interval, FIRST_CLEAN_UP)
         while True:
-            await self._clock.sleep(interval * (0.9 + 0.2 * self._chance()))
+            await self._clock.sleep(pause * (0.9 + 0.2 * self._chance()))
+            pause = interval
             try:
                 async with asyncio.timeout(interval.total_seconds()):
                     removed = await self._store.clean_up(self._clock.now())

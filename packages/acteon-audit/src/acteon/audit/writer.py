@@ -93,6 +93,11 @@ class AuditWriter:
         """How many records have been handed over and are not yet written or dropped."""
         return len(self._queue)
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last write has failed, and is tried again."""
+        return self._failing
+
     def take(self, record: AuditRecord) -> bool:
         """Queue `record` if its caller need not wait for anything; return whether that is so.
 

@@ -428,8 +428,9 @@ class Gateway:
             store = group.create_task(_problem(self.state.store.ping()))
             audit = None if self.audit is None else group.create_task(_problem(self.audit.ping()))
         found = {"state": store.result()}
-        if audit is not None:
-            found["audit"] = audit.result()
+        if self.audit is not None and audit is not None:
+            failing = "records cannot be written" if self.audit.failing else None
+            found["audit"] = audit.result() or failing
         found["rules"] = self._rulebook.problem
         found["draining"] = "the gateway is shutting down" if self.draining else None
         return found

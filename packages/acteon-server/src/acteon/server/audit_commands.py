@@ -103,22 +103,23 @@ def audit(context: click.Context) -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Where the records go, when all of them are there; without it, to stdout.",
 )
 @click.pass_context
 def export(
-    context: click.Context, /, config: Path | None, output: Path | None, **filters: Any
+    context: click.Context, /, config: Path | None, output: str | None, **filters: Any
 ) -> None:
     """Write audit records as JSON lines, the newest first."""
+    if output == "":
+        raise WrongUseError("--output: wanted the name of a file")
 
     def work() -> int:
         from acteon.server.audittools import export
         from acteon.server.config import load_config
 
         loaded = load_config(config_of(context, config), environ=os.environ)
-        target = None if output == Path("-") else output
+        target = None if output in (None, "-") else Path(output)
         try:
             written = _finish(export(loaded, _query(filters), target))
         except BrokenPipeError:
@@ -186,7 +187,7 @@ def erase(
             if not click.confirm(f"Erase {_payloads(found)} for good?", err=True):
                 click.echo("error: nothing was erased", err=True)
                 return 1
-        erased = _finish(erase(loaded, query, path, held))
+        erased = _finish_gently(erase(loaded, query, path, held))
         click.echo(f"{_payloads(erased.erased)} erased")
         return 0
 
@@ -235,6 +236,33 @@ def _finish(work: Coroutine[Any, Any, T]) -> T:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _finish_gently(work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` does; Ctrl+C and SIGTERM cancel it, so that it still tells what it did.
+
+    The second Ctrl+C strikes it wherever it is.
+    """
+    terminated = False
+
+    async def run() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        return await work
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        if not terminated:
+            raise
+        raise SystemExit(128 + signal.SIGTERM) from None
 
 
 def _strike(number: int, _frame: object) -> None:

@@ -60,6 +60,7 @@ class Calls(Engine):
     address: Address = field(init=False)
     _lines: deque[Line] = field(factory=deque[Line], init=False, repr=False)
     """Those that are idle."""
+    _busy: set[Line] = field(factory=set[Line], init=False, repr=False)
     _threads: ThreadPoolExecutor | None = field(default=None, init=False, repr=False)
     _outage: Outage = field(init=False, repr=False)
 
@@ -84,8 +85,10 @@ class Calls(Engine):
     ) -> None:
         threads, self._threads = self._threads, None
         if threads is not None:
-            # Statements under way end by their own time limits; nobody waits for them any more.
             threads.shutdown(wait=False, cancel_futures=True)
+            # Nobody waits for statements under way any more; but the end of the process would.
+            for line in tuple(self._busy):
+                line.cut()
         self._close_idle()
 
     async def ask(self, statement: str) -> Answer:
@@ -133,7 +136,7 @@ class Calls(Engine):
             try:
                 return self._on(line, work)
             except CALL_ERRORS as error:
-                if not is_lost(error):
+                if not is_lost(error) or self._threads is None:
                     raise
                 # What ended this one has most likely ended the others. All that is ever written
                 # may be written twice.
@@ -141,11 +144,14 @@ class Calls(Engine):
         return self._on(Line(self.config, self.address), work)
 
     def _on(self, line: Line, work: Callable[[Line], T]) -> T:
+        self._busy.add(line)
         try:
             result = work(line)
         except BaseException:
             line.close()
             raise
+        finally:
+            self._busy.discard(line)
         self._lines.append(line)
         if self._threads is None:
             self._close_idle()

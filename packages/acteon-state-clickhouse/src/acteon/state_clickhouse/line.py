@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
+from socket import SHUT_RDWR
 from typing import Any, Final
 
 from clickhouse_driver import Client
@@ -96,6 +97,13 @@ class Line:
         with DefaultSelector() as selector:
             selector.register(line, EVENT_READ)
             return not selector.select(0)
+
+    def cut(self) -> None:
+        """End what it waits for; for other threads than the one that has it."""
+        line = self._connection.socket
+        if line is not None:
+            with suppress(OSError):
+                line.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
         """End it."""

@@ -66,6 +66,7 @@ class Connections:
     _arguments: dict[str, Any] = field(init=False, repr=False)
     _connect_seconds: float = field(init=False)
     _idle: list[Connection] = field(factory=list[Connection], init=False, repr=False)
+    _busy: set[Connection] = field(factory=set[Connection], init=False, repr=False)
     _open: int = field(default=0, init=False)
     _crowded_until: float = field(default=0.0, init=False)
     _returned: asyncio.Condition = field(factory=asyncio.Condition, init=False, repr=False)
@@ -102,7 +103,14 @@ class Connections:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._tasks.__aexit__(kind, error, traceback)
+        try:
+            await self._tasks.__aexit__(kind, error, traceback)
+        except asyncio.CancelledError:
+            # Whoever closes has no more time. Statements that are cancelled would still wait for
+            # their server, unless their connections are gone.
+            for connection in self._busy:
+                connection.pgconn.finish()
+            raise
         await self._close_idle()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -169,6 +177,7 @@ class Connections:
         self, connection: Connection, statement: bytes, parameters: Parameters
     ) -> list[Row]:
         usable = False
+        self._busy.add(connection)
         limit = asyncio.get_running_loop().call_later(
             self.config.command_timeout_seconds,
             lambda: self._tasks.start(_end(connection)),
@@ -187,6 +196,7 @@ class Connections:
             raise
         finally:
             limit.cancel()
+            self._busy.discard(connection)
             await self._give_back(connection, usable=usable)
         return rows
 

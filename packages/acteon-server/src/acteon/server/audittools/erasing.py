@@ -14,8 +14,9 @@ from acteon.server.opening import explained, open_audit
 
 _LIMIT: Final = 3.0
 """Seconds for the record of what was done to be written."""
-_CLOSING: Final = 1.0
-"""Seconds to close what is open: with a store that is away, the queue would take minutes."""
+_CLOSING: Final = 3.0
+"""Seconds to write that it was cut off, and to close: with a store that is away it would take
+minutes."""
 _PAUSE: Final = 0.05
 
 

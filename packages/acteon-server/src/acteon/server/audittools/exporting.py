@@ -36,6 +36,7 @@ async def export(config: Config, query: AuditQuery, target: Path | None) -> int:
     done = 0
     async with AsyncExitStack() as stack:
         store = await open_audit_store(stack, config)
+        stack.enter_context(_naming(target))
         file = stack.enter_context(_writing(target))
         progress = stack.enter_context(_shown_to_people(target))
         with explained(f"audit {config.audit.backend}", config, OSError):
@@ -54,11 +55,11 @@ def _writing(target: Path | None) -> Generator[BinaryIO]:
     if target is None:
         yield sys.stdout.buffer
         return
-    target = Path(os.path.realpath(target))
     if target.exists() and not target.is_file():
         with target.open("wb") as special:  # A pipe, a device: nothing to be put in its place.
             yield special
         return
+    target = Path(os.path.realpath(target))
     made, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=_existing(target.parent))
     try:
         with open(made, "wb") as file:
@@ -69,6 +70,17 @@ def _writing(target: Path | None) -> Generator[BinaryIO]:
     except BaseException:
         with suppress(OSError):
             os.unlink(name)
+        raise
+
+
+@contextmanager
+def _naming(target: Path | None) -> Generator[None]:
+    """Have errors of the system tell which file it is about."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = "stdout" if target is None else str(target)
         raise
 
 

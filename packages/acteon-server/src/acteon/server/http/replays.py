@@ -18,6 +18,7 @@ from acteon.server.http.bodies import BodyReader, content_type
 from acteon.server.http.cursors import next_cursor, read_cursor
 from acteon.server.http.errors import RequestError
 from acteon.server.http.filters import (
+    DryRunRequest,
     read_dry_run_request,
     read_erase_request,
     read_replay_request,
@@ -61,7 +62,7 @@ class ReplayEndpoints:
         trail = enabled(self.gateway.audit)
         dry_run = flag(read_query(request.scope, _DRY_RUN), "dry_run")
         if content_type(request.scope) is not None:
-            wanted = await self.bodies.read(request.scope, request.receive, read_dry_run_request)
+            wanted = await self.bodies.read(request.scope, request.receive, _read_optional)
             dry_run = dry_run or wanted.dry_run
         principal = principal_of(request.scope)
         principal.require(Permission.REPLAY)
@@ -101,6 +102,11 @@ class ReplayEndpoints:
             caller=principal.caller,
         )
         return json_answer(EraseResponse(matched=erased.matched, erased=erased.erased))
+
+
+def _read_optional(body: bytes) -> DryRunRequest:
+    """Return what `body` asks for; many clients name its type even if they send none."""
+    return read_dry_run_request(body) if body else DryRunRequest()
 
 
 def _counted(done: Iterable[Replayed]) -> dict[str, int]:
