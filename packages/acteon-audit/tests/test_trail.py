@@ -8,13 +8,16 @@ import pytest
 
 from acteon.audit import (
     UNENCODABLE,
+    AuditPage,
     AuditQuery,
     AuditSettings,
     AuditStorageError,
     AuditTrail,
+    Position,
     Redaction,
     Scope,
 )
+from acteon.audit.query import consistent
 from acteon.audit.testing import NOON, PlainAuditStore, UnreliableAuditStore, make_record
 from acteon.audit.trail import FIRST_CLEAN_UP
 from acteon.core import MAX_DEPTH, ManualClock
@@ -135,10 +138,10 @@ async def test_it_asks_the_store_whether_it_is_there() -> None:
 
 
 def test_a_payload_is_kept_as_json_with_sorted_keys() -> None:
-    assert AuditTrail(PlainAuditStore()).payload({"b": [1, None], "a": "ü"}) == (
+    assert AuditTrail(PlainAuditStore()).payload({"b": [1, None], "a": "ü"}).json == (
         '{"a":"ü","b":[1,null]}'.encode()
     )
-    assert AuditTrail(PlainAuditStore()).payload(None) == b"null"
+    assert AuditTrail(PlainAuditStore()).payload(None).json == b"null"
 
 
 def test_a_payload_is_redacted_before_it_is_kept() -> None:
@@ -146,13 +149,14 @@ def test_a_payload_is_redacted_before_it_is_kept() -> None:
         PlainAuditStore(), AuditSettings(redaction=Redaction(["password"], placeholder="***"))
     )
 
-    assert trail.payload({"user": {"Password": "p"}}) == b'{"user":{"Password":"***"}}'
+    assert trail.payload({"user": {"Password": "p"}}) == (b'{"user":{"Password":"***"}}', True)
+    assert trail.payload({"user": {"name": "p"}}) == (b'{"user":{"name":"p"}}', False)
 
 
 def test_payloads_may_be_left_out() -> None:
     trail = AuditTrail(PlainAuditStore(), AuditSettings(store_payload=False))
 
-    assert trail.payload({"a": 1}) is None
+    assert trail.payload({"a": 1}).json is None
 
 
 def nested(levels: int) -> list[Any]:
@@ -167,7 +171,7 @@ def nested(levels: int) -> list[Any]:
 def test_what_cannot_be_encoded_is_kept_as_a_marker(
     value: object, redaction: Redaction | None
 ) -> None:
-    kept = AuditTrail(PlainAuditStore(), AuditSettings(redaction=redaction)).payload(value)
+    kept = AuditTrail(PlainAuditStore(), AuditSettings(redaction=redaction)).payload(value).json
 
     deep = b"[" * MAX_DEPTH + b'"[REDACTED]"' + b"]" * MAX_DEPTH
     assert kept in (UNENCODABLE, b'{"a":"[REDACTED]"}', deep)
@@ -198,9 +202,9 @@ def test_labels_are_kept_as_they_are_unless_that_is_not_wanted() -> None:
         PlainAuditStore(), AuditSettings(redaction=Redaction(["token"], metadata=True))
     )
 
-    assert plain.labels(labels) == b'{"Token":"t-1","team":"growth"}'
-    assert strict.labels(labels) == b'{"Token":"[REDACTED]","team":"growth"}'
-    assert strict.labels({}) == b"{}"
+    assert plain.labels(labels).json == b'{"Token":"t-1","team":"growth"}'
+    assert strict.labels(labels) == (b'{"Token":"[REDACTED]","team":"growth"}', True)
+    assert strict.labels({}).json == b"{}"
     assert labels["Token"] == "t-1"
 
 
@@ -215,3 +219,25 @@ def test_texts_are_told_as_they_are_unless_that_is_not_wanted() -> None:
     assert strict.hiding(lambda: [payload], {})("bad t-12345") == "bad *"
     assert sorted(plain.placeholders) == ["[REDACTED]"]
     assert sorted(strict.placeholders) == ["*", "[REDACTED]"]
+
+
+@pytest.mark.parametrize(
+    ("on_page", "query", "told", "total"),
+    [
+        (3, AuditQuery(), 0, 3),
+        (3, AuditQuery(limit=3), 0, 3),
+        (3, AuditQuery(limit=3), 9, 9),
+        (1, AuditQuery(), 9, 1),
+        (0, AuditQuery(), 9, 0),
+        (0, AuditQuery(offset=5), 9, 9),
+        (2, AuditQuery(offset=5), 6, 7),
+        (2, AuditQuery(offset=5), 9, 7),
+        (2, AuditQuery(after=Position(NOON, "x")), 1, 1),
+    ],
+)
+def test_a_total_fits_what_is_on_its_page(
+    on_page: int, query: AuditQuery, told: int, total: int
+) -> None:
+    records = tuple(make_record() for _ in range(on_page))
+    page = AuditPage(records=records, total=told, limit=query.limit, offset=query.offset)
+    assert consistent(page, query).total == total

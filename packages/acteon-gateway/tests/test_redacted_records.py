@@ -109,5 +109,6 @@ def test_texts_of_rules_that_were_passed_over_tell_no_secrets() -> None:
     assert json.loads(record.verdict_details) == {
         "verdict": "allow",
         "throttle_error": "no counter of [REDACTED]",
+        "redacted": True,
         "rule_errors": [{"rule": "canary", "error": "cannot convert '[REDACTED]' to int"}],
     }

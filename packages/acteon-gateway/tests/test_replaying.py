@@ -209,6 +209,10 @@ REFUSED: dict[str, tuple[dict[str, Any], type[NotReplayableError]]] = {
     "no payload": ({"action_payload": None}, PayloadMissingError),
     "one that could not be written": ({"action_payload": UNENCODABLE}, PayloadMissingError),
     "a redacted payload": ({"action_payload": b'{"a":[{"b":"[REDACTED]"}]}'}, PayloadRedactedError),
+    "what was redacted otherwise": (
+        {"verdict_details": b'{"verdict":"allow","redacted":true}'},
+        PayloadRedactedError,
+    ),
     "a redacted label": ({"metadata": b'{"token":"[REDACTED]"}'}, PayloadRedactedError),
     "no JSON": ({"action_payload": b"{"}, NotReplayableError),
     "labels that are none": ({"metadata": b"[1]"}, NotReplayableError),

@@ -122,8 +122,9 @@ async def test_the_reader_gets_what_is_shown(tmp_path: Path, ledger: Path) -> No
     assert ours in text
     await run_page(tmp_path, text, {"PYTHONPATH": str(ledger)}, "ledger")
     exported = (tmp_path / "acme.jsonl").read_text().splitlines()
-    assert [json.loads(line)["action_type"] for line in exported] == [
+    assert sorted(json.loads(line)["action_type"] for line in exported) == [
         "audit.erase",
+        *("audit.replay",) * 2,
         *("receipt",) * 4,
         "welcome",
     ]

@@ -358,7 +358,14 @@ async def test_administrative_acts_are_recorded(api: Api) -> None:
         assert one["verdict_details"] == {"verdict": "allow", "caller_address": "127.0.0.1"}
         assert one["outcome"] == "executed"
     assert told["rules.switch"]["outcome_details"] == {"rule": "r", "enabled": False}
-    assert told["audit.replay"]["outcome_details"] == {"replayed": 3, "failed": 0, "skipped": 0}
+    assert told["audit.replay"]["outcome_details"] == {
+        "filters": {"tenant": "t1"},
+        "limit": 100,
+        "replayed": 3,
+        "failed": 0,
+        "skipped": 0,
+    }
+    assert told["audit.replay"]["tenant"] == told["audit.erase"]["tenant"] == "t1"
     assert told["dead_letters.drain"]["outcome_details"] == {"count": 1}
     assert told["rules.reload"]["outcome_details"]["loaded"] == 1
 
@@ -371,6 +378,18 @@ async def test_an_act_that_fails_is_recorded(api: Api) -> None:
         "enabled": False,
         "error": "RuleNotFoundError",
     }
+
+
+async def test_a_tenant_sees_what_was_done_on_its_behalf(api: Api) -> None:
+    body = {"provider": "email"}
+    for target in ("/v1/audit/replay", "/v1/audit/erase", "/v1/audit/seen/replay"):
+        await api.send("POST", target, body, x_caller="operator-own")
+    seen = await api.send("GET", "/v1/audit?provider=", x_caller="viewer-own")
+    assert [one["action_type"] for one in seen.json()["records"]] == [
+        "audit.erase",
+        "audit.replay",
+    ]
+    assert (await api.send("GET", "/v1/audit", x_caller="viewer-other")).json()["total"] == 0
 
 
 async def test_each_dispatch_tells_who_asked_and_from_where(api: Api) -> None:

@@ -9,6 +9,7 @@ from operator import attrgetter, itemgetter
 from typing import Final
 
 from acteon.audit import AuditPage, AuditQuery, AuditRecord, AuditStore, Scope
+from acteon.audit.query import EQUAL
 from acteon.audit_memory.timeline import Entry, Timeline
 
 log = logging.getLogger(__name__)
@@ -44,16 +45,6 @@ _TENANT: Final = _AT["tenant"]
 _ACTION_TYPE: Final = _AT["action_type"]
 _PAYLOAD: Final = _AT["action_payload"]
 _EXPIRES: Final = _AT["expires_at"]
-_EQUAL: Final = (
-    "namespace",
-    "tenant",
-    "provider",
-    "action_type",
-    "outcome",
-    "verdict",
-    "matched_rule",
-    "caller_id",
-)
 _SLICE: Final = 5000
 """So many entries are looked at before others get their turn; about a millisecond."""
 _REMOVALS: Final = 500
@@ -116,9 +107,7 @@ class MemoryAuditStore(AuditStore):
 
     async def query(self, query: AuditQuery) -> AuditPage:
         candidates = self._in_order.between(query.since, query.until)
-        wanted = [
-            (_AT[name], text) for name in _EQUAL if (text := getattr(query, name)) is not None
-        ]
+        wanted = [(_AT[name], text) for name in EQUAL if (text := getattr(query, name)) is not None]
         fitting: list[Entry] = [] if wanted or query.scopes is not None else candidates
         if fitting is not candidates:
             for start in range(0, len(candidates), _SLICE):

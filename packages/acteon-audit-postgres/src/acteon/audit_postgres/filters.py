@@ -6,19 +6,10 @@ from typing import Final
 from attrs import define, field
 
 from acteon.audit import AuditQuery, Position, Scope
+from acteon.audit.query import EQUAL
 from acteon.audit_postgres.rows import kept
 from acteon.state_postgres.texts import text_array
 
-_EQUAL: Final = (
-    "namespace",
-    "tenant",
-    "provider",
-    "action_type",
-    "outcome",
-    "verdict",
-    "matched_rule",
-    "caller_id",
-)
 _NONE: Final = "false"
 
 
@@ -38,7 +29,7 @@ class Conditions:
 
     def add_filters(self, query: AuditQuery) -> None:
         """Add the filters of `query`: all but its position."""
-        for name in _EQUAL:
+        for name in EQUAL:
             wanted: str | None = getattr(query, name)
             if wanted is not None:
                 self._texts.append(f"{name} = {self._parameter(kept(wanted))}")

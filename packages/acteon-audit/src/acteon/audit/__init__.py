@@ -1,11 +1,13 @@
 """The audit trail: what was dispatched, what came of it, and why."""
 
 from acteon.audit.acts import Act, Done, is_administrative
-from acteon.audit.erasing import FILTERS, Erased, given_filters
+from acteon.audit.erasing import Erased, given_filters
 from acteon.audit.errors import AuditError, AuditSerializationError, AuditStorageError
 from acteon.audit.naming import atoms
 from acteon.audit.query import (
     DEFAULT_LIMIT,
+    EQUAL,
+    FILTERS,
     MAX_LIMIT,
     AuditPage,
     AuditQuery,
@@ -22,6 +24,7 @@ from acteon.audit.writer import AuditWriter
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "EQUAL",
     "FILTERS",
     "MAX_LIMIT",
     "PLACEHOLDER",

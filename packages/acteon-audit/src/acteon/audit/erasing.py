@@ -7,18 +7,14 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 import msgspec
-from attrs import define, field, fields, frozen
+from attrs import define, field, frozen
 
 from acteon.audit.naming import named_values
-from acteon.audit.query import AuditQuery
+from acteon.audit.query import FILTERS, AuditQuery
 from acteon.audit.record import AuditRecord
 from acteon.audit.store import AuditStore
 from acteon.audit.walking import walk_pages
 from acteon.core import format_instant
-
-_NO_FILTERS: Final = frozenset({"scopes", "after", "limit", "offset"})
-FILTERS: Final = tuple(each.name for each in fields(AuditQuery) if each.name not in _NO_FILTERS)
-"""The members of `AuditQuery` that say which records are meant."""
 
 _LAST: Final = 1.0
 """So many seconds an erasure that is cut off waits for what it has begun."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import ge, le
 
 from acteon.audit.record import AuditRecord
@@ -82,6 +82,21 @@ class AuditQuery:
     offset: int = field(default=0, validator=ge(0))
 
 
+EQUAL: Final = (
+    "namespace",
+    "tenant",
+    "provider",
+    "action_type",
+    "outcome",
+    "verdict",
+    "matched_rule",
+    "caller_id",
+)
+"""The filters that compare for equality: members of `AuditQuery`, and of records."""
+FILTERS: Final = (*EQUAL, "since", "until")
+"""All filters."""
+
+
 @frozen(kw_only=True)
 class AuditPage:
     """An answer to a query.
@@ -97,3 +112,16 @@ class AuditPage:
     total: int
     limit: int
     offset: int
+
+
+def consistent(page: AuditPage, query: AuditQuery) -> AuditPage:
+    """Return `page`, an answer to `query`, with a total that what is on it does not belie.
+
+    Stores may remember totals for a moment, in which records come and go.
+    """
+    if query.after is not None:
+        return page
+    least = query.offset + len(page.records)
+    is_all = len(page.records) < query.limit and (page.records or not query.offset)
+    total = least if is_all else max(page.total, least if page.records else 0)
+    return page if total == page.total else evolve(page, total=total)

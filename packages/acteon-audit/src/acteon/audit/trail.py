@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from acteon.audit.acts import Act, Done
 from acteon.audit.erasing import Erased, Erasure
 from acteon.audit.errors import AuditError, AuditStorageError
 from acteon.audit.hiding import Hide, hiding
-from acteon.audit.query import AuditPage, AuditQuery, Scope
+from acteon.audit.query import AuditPage, AuditQuery, Scope, consistent
 from acteon.audit.record import AuditRecord
 from acteon.audit.redaction import PLACEHOLDER
 from acteon.audit.settings import AuditSettings
@@ -35,6 +35,21 @@ FIRST_CLEAN_UP: Final = timedelta(minutes=1)
 """After the start; unless the interval is shorter."""
 UNENCODABLE: Final = b'"[UNENCODABLE]"'
 """Kept in place of a payload that JSON has no form for, or that is nested too deep."""
+
+
+class Kept(NamedTuple):
+    """What is kept of a part of an action.
+
+    Attributes:
+        json: It, encoded; None: nothing is.
+        redacted: Whether something in it is blotted out.
+    """
+
+    json: bytes | None
+    redacted: bool = False
+
+
+NO_LABELS: Final = Kept(b"{}")
 
 
 class AuditTrail:
@@ -105,28 +120,30 @@ class AuditTrail:
         """How many writes have failed, those that later succeeded included."""
         return self._writer.failed_writes
 
-    def payload(self, value: Any) -> bytes | None:
+    def payload(self, value: Any) -> Kept:
         """Return what is kept of the payload `value`: redacted, as JSON; None if nothing is.
 
         Never raises: `UNENCODABLE` stands for what cannot be encoded.
         """
         if not self._settings.store_payload:
-            return None
+            return Kept(None)
         redaction = self._settings.redaction
+        told = value if redaction is None else redaction.apply(value)
         try:
-            return encode_json(value if redaction is None else redaction.apply(value))
+            return Kept(encode_json(told), told is not value)
         except InvalidError:
-            return UNENCODABLE
+            return Kept(UNENCODABLE)
 
-    def labels(self, metadata: Mapping[str, str]) -> bytes:
+    def labels(self, metadata: Mapping[str, str]) -> Kept:
         """Return what is kept of the labels of an action; never raises."""
         if not metadata:
-            return b"{}"
+            return NO_LABELS
         redaction = self._settings.redaction
         labels = metadata if isinstance(metadata, dict) else dict(metadata)
+        told = labels
         if redaction is not None and redaction.metadata:
-            labels = redaction.apply(labels)
-        return encode_told(labels)
+            told = redaction.apply(labels)
+        return Kept(encode_told(told), told is not labels)
 
     def hiding(self, payloads: Callable[[], Iterable[Any]], metadata: Mapping[str, str]) -> Hide:
         """Return what takes out of texts the secrets of an action, as far as that is asked for.
@@ -214,7 +231,7 @@ class AuditTrail:
     async def query(self, query: AuditQuery) -> AuditPage:
         """Return the records that `query` asks for, what was recorded before included."""
         await self._catch_up()
-        return await self._store.query(query)
+        return consistent(await self._store.query(query), query)
 
     async def erase(
         self,
@@ -224,6 +241,7 @@ class AuditTrail:
         value: Any = None,
         dry_run: bool = False,
         caller: Caller = NOBODY,
+        tenant: str | None = None,
     ) -> Erased:
         """Remove the payloads of all records that fit, for good; what else they tell stays.
 
@@ -238,6 +256,7 @@ class AuditTrail:
             value: What that member is, or has in a list: anything that JSON can say.
             dry_run: Whether to count only, and record nothing.
             caller: Who wants it.
+            tenant: The tenant whose people may see that it was done; None: that of the query.
 
         Raises:
             AuditError: The store failed.
@@ -247,7 +266,10 @@ class AuditTrail:
         async with self._erasing, AsyncExitStack() as stack:
             if not dry_run:
                 telling = self.telling(
-                    Act.ERASE, caller, namespace=query.namespace or "", tenant=query.tenant or ""
+                    Act.ERASE,
+                    caller,
+                    namespace=query.namespace or "",
+                    tenant=(query.tenant if tenant is None else tenant) or "",
                 )
                 details = await stack.enter_async_context(telling)
                 stack.callback(lambda: details.update(erasure.told()))

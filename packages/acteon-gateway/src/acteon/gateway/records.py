@@ -27,6 +27,9 @@ from acteon.gateway.places import Place
 from acteon.gateway.refusals import decided_by
 from acteon.rules import Decision, MatchedRule
 
+REDACTED: Final = "redacted"
+"""In the details of a verdict: that something of the action is blotted out."""
+
 
 @define(eq=False)
 class Story:
@@ -66,6 +69,8 @@ def make_record(
     action = story.action
     decision = story.decision
     verdict, rule = ("error", None) if decision is None else decided_by(decision, outcome)
+    payload, labels = trail.payload(action.payload), trail.labels(action.metadata)
+    redacted = payload.redacted or labels.redacted
     return AuditRecord(
         id=new_id(),
         action_id=action.id,
@@ -76,14 +81,14 @@ def make_record(
         verdict=verdict,
         matched_rule=rule,
         outcome=outcome.tag,
-        action_payload=trail.payload(action.payload),
-        verdict_details=_verdict_details(story, verdict, trail),
+        action_payload=payload.json,
+        verdict_details=_verdict_details(story, verdict, trail, redacted=redacted),
         outcome_details=(
             _EXECUTED[outcome.response.status]
             if isinstance(outcome, Executed)
             else encode_told(_outcome_details(story, outcome, trail))
         ),
-        metadata=trail.labels(action.metadata),
+        metadata=labels.json or b"{}",
         dispatched_at=story.dispatched_at,
         completed_at=clock.now(),
         duration_ms=int((clock.monotonic() - story.started) * 1000),
@@ -93,15 +98,16 @@ def make_record(
     )
 
 
-def _verdict_details(story: Story, verdict: str, trail: AuditTrail) -> bytes:
+def _verdict_details(story: Story, verdict: str, trail: AuditTrail, *, redacted: bool) -> bytes:
     decision = story.decision
+    address = story.caller.address
     if decision is not None and not (decision.errors or decision.shadowed or story.notes):
-        return _plain_verdict(verdict, decision.matched, story.caller.address)
+        return _plain_verdict(verdict, decision.matched, address, redacted)
     hide = _hide(story, trail)
     notes = {name: _without(value, hide) for name, value in (story.notes or {}).items()}
     if decision is None:
-        return encode_told({**_verdict("error", (), story.caller.address), **notes})
-    details = {**_verdict(verdict, decision.matched, story.caller.address), **notes}
+        return encode_told({**_verdict("error", (), address, redacted), **notes})
+    details = {**_verdict(verdict, decision.matched, address, redacted), **notes}
     if decision.shadowed:
         details["shadow_rules"] = _named(decision.shadowed)
     if decision.errors:
@@ -133,12 +139,16 @@ def _without(value: Any, hide: Callable[[str], str]) -> Any:
     return [{**each, "error": hide(each["error"])} for each in value]
 
 
-def _verdict(verdict: str, matched: tuple[MatchedRule, ...], address: str) -> dict[str, Any]:
+def _verdict(
+    verdict: str, matched: tuple[MatchedRule, ...], address: str, redacted: bool
+) -> dict[str, Any]:
     details: dict[str, Any] = {"verdict": verdict}
     if matched:
         details["matched_rules"] = _named(matched)
     if address:
         details["caller_address"] = address
+    if redacted:
+        details[REDACTED] = True
     return details
 
 
@@ -147,8 +157,10 @@ def _named(rules: tuple[MatchedRule, ...]) -> list[dict[str, str]]:
 
 
 @lru_cache(maxsize=1024)  # There are few rules and callers, and they come again and again.
-def _plain_verdict(verdict: str, matched: tuple[MatchedRule, ...], address: str) -> bytes:
-    return encode_told(_verdict(verdict, matched, address))
+def _plain_verdict(
+    verdict: str, matched: tuple[MatchedRule, ...], address: str, redacted: bool
+) -> bytes:
+    return encode_told(_verdict(verdict, matched, address, redacted))
 
 
 _EXECUTED: Final = {

@@ -9,11 +9,12 @@ from acteon.audit import UNENCODABLE, AuditRecord, atoms, is_administrative
 from acteon.core import Action, ActionOutcome, Failed, Reader, WireError
 from acteon.gateway.errors import GatewayError
 from acteon.gateway.preview import Preview
+from acteon.gateway.records import REDACTED
 
 REPLAYED_FROM: Final = "replayed_from"
 """The label of a replayed action that names the one it repeats."""
 
-_PAYLOAD: Final = Reader(object, ())
+_ANYTHING: Final = Reader(object, ())
 _LABELS: Final = Reader(dict[str, str], ())
 
 
@@ -159,10 +160,12 @@ def repeated(record: AuditRecord, placeholders: Collection[str]) -> Action:
     if payload == UNENCODABLE:
         raise PayloadMissingError("the record has no payload: it could not be written as JSON")
     try:
-        content, labels = _PAYLOAD.read(payload), _LABELS.read(record.metadata)
+        content, labels = _ANYTHING.read(payload), _LABELS.read(record.metadata)
     except WireError as error:
         raise NotReplayableError(f"the record cannot be read: {error}") from None
-    if any(atom in placeholders for whole in (content, labels) for atom in atoms(whole)):
+    if _tells_of_redaction(record) or any(
+        atom in placeholders for whole in (content, labels) for atom in atoms(whole)
+    ):
         raise PayloadRedactedError("the record is redacted: what was blotted out is not known")
     return Action(
         namespace=record.namespace,
@@ -172,6 +175,14 @@ def repeated(record: AuditRecord, placeholders: Collection[str]) -> Action:
         payload=content,
         metadata={**labels, REPLAYED_FROM: record.action_id},
     )
+
+
+def _tells_of_redaction(record: AuditRecord) -> bool:
+    try:
+        details: object = _ANYTHING.read(record.verdict_details)
+    except WireError:
+        return False
+    return isinstance(details, dict) and REDACTED in details
 
 
 def _name(record: AuditRecord) -> tuple[str, str, str]:

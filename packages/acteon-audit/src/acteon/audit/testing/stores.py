@@ -8,20 +8,9 @@ from datetime import datetime
 from attrs import define, evolve, field
 
 from acteon.audit.errors import AuditError, AuditSerializationError
-from acteon.audit.query import AuditPage, AuditQuery, Scope
+from acteon.audit.query import EQUAL, AuditPage, AuditQuery, Scope
 from acteon.audit.record import AuditRecord
 from acteon.audit.store import AuditStore
-
-_EQUAL = (
-    "namespace",
-    "tenant",
-    "provider",
-    "action_type",
-    "outcome",
-    "verdict",
-    "matched_rule",
-    "caller_id",
-)
 
 
 @define(eq=False)
@@ -160,7 +149,7 @@ def _covered(record: AuditRecord, scopes: tuple[Scope, ...] | None) -> bool:
 
 
 def _fits(record: AuditRecord, query: AuditQuery) -> bool:
-    for name in _EQUAL:
+    for name in EQUAL:
         wanted: str | None = getattr(query, name)
         if wanted is not None and getattr(record, name) != wanted:
             return False

@@ -41,6 +41,12 @@ class Principal:
         """Whether one of the grants covers whatever there is."""
         return self.scopes is None
 
+    @property
+    def only_tenant(self) -> str:
+        """The one tenant that the grants are for, or `""` if they are for several, or all."""
+        tenants = frozenset[str]().union(*(grant.tenants for grant in self.grants))
+        return next(iter(tenants)) if len(tenants) == 1 and ANY not in tenants else ""
+
     def has_tenant(self, tenant: str) -> bool:
         """Return whether something of `tenant` is covered."""
         return any(ANY in grant.tenants or tenant in grant.tenants for grant in self.grants)

@@ -13,11 +13,12 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def telling(
-    trail: AuditTrail | None, act: Act, caller: Caller
+    trail: AuditTrail | None, act: Act, caller: Caller, *, tenant: str = ""
 ) -> AsyncGenerator[dict[str, Any]]:
     """Have it logged, and recorded if there is a `trail`, that the block does `act`.
 
-    What it puts into the dictionary that it is given is recorded, too: no secrets.
+    What it puts into the dictionary that it is given is recorded, too: no secrets. The people of
+    `tenant` may see it, if it is about one alone.
     """
     log.info(
         "administrative act",
@@ -31,5 +32,5 @@ async def telling(
     if trail is None:
         yield {}
         return
-    async with trail.telling(act, caller) as details:
+    async with trail.telling(act, caller, tenant=tenant) as details:
         yield details

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from acteon.audit import DEFAULT_LIMIT, MAX_LIMIT, AuditQuery, AuditTrail
+from acteon.audit.query import EQUAL
 from acteon.server.auth import ForbiddenError, Permission, Principal, principal_of
 from acteon.server.http.answers import json_answer, json_text
 from acteon.server.http.cursors import next_cursor, read_cursor
@@ -15,17 +16,7 @@ from acteon.server.http.errors import RequestError
 from acteon.server.http.queries import instant, integer, read_query
 from acteon.server.http.routes import Endpoint
 
-FILTERS: Final = (
-    "namespace",
-    "tenant",
-    "provider",
-    "action_type",
-    "outcome",
-    "verdict",
-    "matched_rule",
-    "caller_id",
-)
-_KNOWN: Final = (*FILTERS, "from", "to", "limit", "offset", "cursor")
+_KNOWN: Final = (*EQUAL, "from", "to", "limit", "offset", "cursor")
 
 
 @frozen
@@ -37,7 +28,7 @@ class AuditEndpoints:
     async def query(self, request: Request) -> Response:
         """Answer `GET /v1/audit`."""
         given = read_query(request.scope, _KNOWN)
-        texts: dict[str, Any] = {name: given[name] for name in FILTERS if name in given}
+        texts: dict[str, Any] = {name: given[name] for name in EQUAL if name in given}
         cursor = given.get("cursor")
         if cursor is not None and "offset" in given:
             raise RequestError(

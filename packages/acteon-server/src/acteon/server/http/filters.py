@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from acteon.audit import MAX_LIMIT, AuditQuery, given_filters
+from acteon.audit.query import EQUAL
 from acteon.core import InvalidError, Reader, decode_json, parse_instant
-from acteon.server.http.audit import FILTERS
 
 MOST_REPLAYED: Final = MAX_LIMIT
 REPLAYED: Final = 100
@@ -38,7 +38,7 @@ class Filters(msgspec.Struct, kw_only=True, frozen=True, rename={"from_": "from"
         Raises:
             InvalidError: `from` or `to` is no instant.
         """
-        texts: dict[str, Any] = {name: getattr(self, name) for name in FILTERS}
+        texts: dict[str, Any] = {name: getattr(self, name) for name in EQUAL}
         return AuditQuery(
             **texts, since=_instant("from", self.from_), until=_instant("to", self.to), limit=limit
         )

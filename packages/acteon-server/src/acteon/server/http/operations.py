@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from acteon.server.http.audit import FILTERS
+from acteon.audit.query import EQUAL
 
 Json = dict[str, Any]
 
@@ -21,7 +21,8 @@ class Operation:
         takes: The schema of the request's body, if it has one.
         optional_body: Whether that may be left out.
         parameters: Those of path and query.
-        errors: The statuses of other answers.
+        public: Whether anybody may ask for it, as often as they like.
+        errors: The statuses of other answers, but those that all operations have in common.
     """
 
     path: str
@@ -33,7 +34,13 @@ class Operation:
     takes: Json | None = None
     optional_body: bool = False
     parameters: tuple[Json, ...] = ()
+    public: bool = False
     errors: tuple[int, ...] = ()
+
+    @property
+    def refusals(self) -> tuple[int, ...]:
+        """The statuses of all answers that are no success."""
+        return tuple(sorted(self.errors if self.public else (*self.errors, *_AT_THE_ENTRANCE)))
 
 
 def ref(name: str) -> Json:
@@ -60,7 +67,7 @@ _DETAILS: Final = _parameter(
     "details", "query", {"type": "boolean", "default": False}, "Tell all about each rule"
 )
 _FILTERS: Final = (
-    *(_parameter(name, "query", TEXT, f"Only records with this `{name}`") for name in FILTERS),
+    *(_parameter(name, "query", TEXT, f"Only records with this `{name}`") for name in EQUAL),
     _parameter("from", "query", _INSTANT, "Only records dispatched then or later"),
     _parameter("to", "query", _INSTANT, "Only records dispatched then or earlier"),
     _parameter("limit", "query", {**_COUNT, "default": 50}, "At most so many, 1 to 1000"),
@@ -69,6 +76,7 @@ _FILTERS: Final = (
         "cursor", "query", TEXT, "`next_cursor` of an answer, in place of `offset`: what follows"
     ),
 )
+_AT_THE_ENTRANCE: Final = (429,)
 _BODY_ERRORS: Final = (400, 408, 413, 415, 422)
 
 OPERATIONS: Final = (
@@ -79,6 +87,7 @@ OPERATIONS: Final = (
         tag="Health",
         summary="Health check",
         answers=ref("HealthResponse"),
+        public=True,
     ),
     Operation(
         path="/ready",
@@ -87,6 +96,7 @@ OPERATIONS: Final = (
         tag="Health",
         summary="Readiness check",
         answers=ref("ReadyResponse"),
+        public=True,
         errors=(503,),
     ),
     Operation(
@@ -96,6 +106,7 @@ OPERATIONS: Final = (
         tag="Health",
         summary="Gateway metrics",
         answers=ref("MetricsResponse"),
+        public=True,
     ),
     Operation(
         path="/metrics/prometheus",
@@ -104,6 +115,7 @@ OPERATIONS: Final = (
         tag="Health",
         summary="Gateway metrics for Prometheus",
         answers=None,
+        public=True,
     ),
     Operation(
         path="/v1/dispatch",

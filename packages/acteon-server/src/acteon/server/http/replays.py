@@ -1,6 +1,6 @@
 """The endpoints that send past actions again, and that erase payloads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -8,7 +8,7 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from acteon.audit import Act, AuditRecord
+from acteon.audit import Act, AuditRecord, given_filters
 from acteon.gateway import Gateway, Replayed
 from acteon.server.auth import Permission, Principal, principal_of
 from acteon.server.http.administration import telling
@@ -46,7 +46,13 @@ class ReplayEndpoints:
         if wanted.cursor is not None:
             query = evolve(query, after=read_cursor(wanted.cursor))
         page = await trail.query(query)
-        done = await self._replay(page.records, principal, dry_run=dry_run or wanted.dry_run)
+        done = await self._replay(
+            page.records,
+            principal,
+            dry_run=dry_run or wanted.dry_run,
+            tenant=query.tenant,
+            wanted={"filters": given_filters(query), "limit": wanted.limit},
+        )
         return json_answer(
             ReplayResponse(
                 **_counted(done),
@@ -70,18 +76,32 @@ class ReplayEndpoints:
         record = await trail.latest(action_id, scopes=principal.scopes)
         if record is None:
             raise RequestError(404, f"no audit record found for action: {action_id}")
-        (done,) = await self._replay([record], principal, dry_run=dry_run)
+        (done,) = await self._replay(
+            [record],
+            principal,
+            dry_run=dry_run,
+            tenant=record.tenant,
+            wanted={"action_id": action_id},
+        )
         if isinstance(done.result, Exception):
             raise done.result
         return json_answer(_item(done))
 
     async def _replay(
-        self, records: Sequence[AuditRecord], principal: Principal, *, dry_run: bool
+        self,
+        records: Sequence[AuditRecord],
+        principal: Principal,
+        *,
+        dry_run: bool,
+        tenant: str | None,
+        wanted: Mapping[str, Any],
     ) -> tuple[Replayed, ...]:
         caller = principal.caller
         if dry_run:
             return await self.gateway.replay(records, caller, dry_run=True)
-        async with telling(self.gateway.audit, Act.REPLAY, caller) as details:
+        tenant = tenant or principal.only_tenant
+        async with telling(self.gateway.audit, Act.REPLAY, caller, tenant=tenant) as details:
+            details.update(wanted)
             done = await self.gateway.replay(records, caller)
             details.update(_counted(done))
         return done
@@ -100,6 +120,7 @@ class ReplayEndpoints:
             value=value,
             dry_run=dry_run or wanted.dry_run,
             caller=principal.caller,
+            tenant=query.tenant or principal.only_tenant,
         )
         return json_answer(EraseResponse(matched=erased.matched, erased=erased.erased))
 
