@@ -440,3 +440,34 @@ async def test_every_record_is_accounted_for_whatever_happens() -> None:
     assert isinstance(store.inner, PlainAuditStore)
     assert writer.written == len(store.inner.records)
     assert writer.written + writer.dropped == 500
+
+
+async def test_an_outage_is_told_once_and_its_end_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, clock = UnreliableAuditStore(), ManualClock()
+    store.failures.extend([AuditStorageError("away")] * 5)
+    with caplog.at_level(logging.INFO, logger="acteon.audit"):
+        async with AuditWriter(store, clock=clock) as writer:
+            await writer.record(make_record())
+            for _ in range(10):
+                await clock.advance(timedelta(seconds=6))
+            assert (writer.failed_writes, writer.written, writer.failing) == (5, 1, False)
+    assert [(line.levelname, line.getMessage()) for line in caplog.records] == [
+        ("WARNING", "audit write failed"),
+        ("INFO", "audit records are written again"),
+    ]
+
+
+async def test_it_is_failing_while_a_record_waits_for_a_store_that_is_away() -> None:
+    store, clock = UnreliableAuditStore(), ManualClock()
+    store.failures.extend([AuditStorageError("away")] * 100)
+    settings = AuditSettings(retry_for=timedelta(seconds=10))
+    async with AuditWriter(store, settings, clock=clock) as writer:
+        assert not writer.failing
+        await writer.record(make_record())
+        await clock.advance(timedelta(seconds=1))
+        assert writer.failing
+        # What is given up keeps nobody from trusting it with more.
+        await clock.advance(timedelta(seconds=20))
+        assert (writer.failing, writer.dropped) == (False, 1)

@@ -64,6 +64,7 @@ class AuditWriter:
         self._accepted = 0
         self._wanted = 0  # somebody waits for so many of the accepted ones to be written
         self._failing = False
+        self._told = False  # that writes fail, of which more would be nothing new
         self._closing = False
         self._closed = False
         self._wake = asyncio.Event()
@@ -96,7 +97,7 @@ class AuditWriter:
     @property
     def failing(self) -> bool:
         """Whether the last write has failed, and is tried again."""
-        return self._failing
+        return self._failing and bool(self._queue)
 
     def take(self, record: AuditRecord) -> bool:
         """Queue `record` if its caller need not wait for anything; return whether that is so.
@@ -231,6 +232,10 @@ class AuditWriter:
         while True:
             error = await self._write(records)
             self._failing = error is not None and _may_pass(error)
+            if error is None and self._told:
+                self._told = False
+                log.info("audit records are written again", extra={"acteon.queued": self.queued})
+                self._report("dropped while they could not be written")
             if error is None or not self._failing:
                 return error
             self._move_on()
@@ -248,11 +253,13 @@ class AuditWriter:
                 await self._store.write(records)
         except Exception as error:  # Whatever one write ends in, others must follow.
             self.failed_writes += 1
-            log.warning(
+            log.log(
+                logging.DEBUG if self._told else logging.WARNING,
                 "audit write failed",
                 extra={"acteon.records": len(records), "acteon.error": _text(error)},
                 exc_info=None if isinstance(error, AuditError | TimeoutError) else error,
             )
+            self._told = self._told or _may_pass(error)
             return error
         return None
 
