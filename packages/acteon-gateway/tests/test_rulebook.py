@@ -305,8 +305,8 @@ class Flaky(StateStore):
     ) -> bool:
         return await self.inner.compare_and_swap(key, expected, new, ttl=ttl)
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
-        return await self.inner.take(key, limit, window)
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
+        return await self.inner.take(key, limit, window, amount)
 
 
 @pytest.mark.parametrize(

@@ -67,12 +67,14 @@ class PlainStore(StateStore):
         self.entries.pop(key, None) if new is None else self._put(key, new, ttl)
         return True
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
         value, end = self._live(key) or ("0", self.clock.monotonic() + window.total_seconds())
-        admitted = int(value) < limit
+        count = int(value)
+        admitted = count + amount <= limit
         if admitted:
-            self.entries[key] = (str(int(value) + 1), end)
-        return Taken(admitted, timedelta(seconds=(end or 0) - self.clock.monotonic()))
+            count += amount
+            self.entries[key] = (str(count), end)
+        return Taken(admitted, timedelta(seconds=(end or 0) - self.clock.monotonic()), count)
 
 
 RULES = """\

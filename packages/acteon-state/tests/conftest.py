@@ -84,18 +84,19 @@ class DictStore(StateStore):
             self._put(key, new, ttl)
         return True
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
         await asyncio.sleep(0)
         number = self._count(key)
-        admitted = number < limit
+        admitted = number + amount <= limit
         if number == 0:
             if admitted:
-                self._put(key, "1", window)
-            return Taken(admitted, window)
+                self._put(key, str(amount), window)
+            return Taken(admitted, window, amount if admitted else 0)
         closes = self.entries[key.text][1]
         if admitted:
-            self.entries[key.text] = (str(number + 1), closes)
-        return Taken(admitted, timedelta(seconds=closes - self.clock.monotonic()))
+            number += amount
+            self.entries[key.text] = (str(number), closes)
+        return Taken(admitted, timedelta(seconds=closes - self.clock.monotonic()), number)
 
     def _live(self, key: StateKey) -> str | None:
         value, expires = self.entries.get(key.text, ("", -inf))

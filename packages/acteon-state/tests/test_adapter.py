@@ -65,8 +65,8 @@ class Interrupted(StateStore):
     ) -> bool:
         return await self._then(await self.inner.compare_and_swap(key, expected, new, ttl=ttl))
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
-        return await self._then(await self.inner.take(key, limit, window))
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
+        return await self._then(await self.inner.take(key, limit, window, amount))
 
     async def _then(self, answer: T) -> T:
         self.calls += 1

@@ -71,12 +71,12 @@ class SqliteStore(StateStore):
 
         return await self._change(key, change)
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
         def change(found: Entry | None, now: int) -> tuple[Taken, Entry | None]:
             count, end = _count(found), found[1] if found else _end(now, window)
             remaining = window if end is None else (end - now) * MILLISECOND
-            admitted = count < limit
-            return Taken(admitted, remaining), (str(count + 1), end) if admitted else found
+            total = count + amount if (admitted := count + amount <= limit) else count
+            return Taken(admitted, remaining, total), (str(total), end) if admitted else found
 
         return await self._change(key, change)
 

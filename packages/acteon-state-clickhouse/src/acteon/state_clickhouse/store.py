@@ -47,8 +47,8 @@ class ClickHouseStateStore(StateStore):
     ) -> bool:
         return await self.session.run(self._swap(key, expected, new, ttl))
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
-        return await self.session.run(self._take(key, limit, window))
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
+        return await self.session.run(self._take(key, limit, window, amount))
 
     async def _set(self, key: StateKey, value: str, ttl: timedelta | None) -> None:
         name = key_name(key)
@@ -89,12 +89,12 @@ class ClickHouseStateStore(StateStore):
                 await turn.write(new, self.session.ledger.after(ttl))
             return True
 
-    async def _take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
+    async def _take(self, key: StateKey, limit: int, window: timedelta, amount: int) -> Taken:
         name = key_name(key)
         async with self.session.queues.alone([name]), self.session.turns.on(name) as turn:
-            taken = asked(turn.standing, limit, window)
+            taken = asked(turn.standing, limit, window, amount)
             if taken.admitted:
-                await turn.write(*counted(self.session.ledger, turn.standing, window))
+                await turn.write(*counted(self.session.ledger, turn.standing, window, amount))
             return taken
 
 
@@ -113,18 +113,27 @@ def read_count(current: Value | None) -> int:
         raise StateSerializationError("expected a count, found something else") from None
 
 
-def asked(standing: Standing, limit: int, window: timedelta) -> Taken:
-    """Return whether the window of the entry has room for one more."""
+def asked(standing: Standing, limit: int, window: timedelta, amount: int = 1) -> Taken:
+    """Return how taking `amount` more goes in the window of the entry."""
     current = standing.current()
-    admitted = read_count(current) < limit
+    count = read_count(current)
+    admitted = count + amount <= limit
+    if admitted:
+        count += amount
     if current is None or current.expires_at == FOR_EVER:
-        return Taken(admitted, window)
-    return Taken(admitted, max(1, current.expires_at - standing.seen.middle) * _MILLISECOND)
+        return Taken(admitted, window, count)
+    left = max(1, current.expires_at - standing.seen.middle) * _MILLISECOND
+    return Taken(admitted, left, count)
 
 
-def counted(ledger: Ledger, standing: Standing, window: timedelta) -> tuple[str, int]:
-    """Return the next value of the entry, with one more counted; the first opens the window."""
+def counted(
+    ledger: Ledger, standing: Standing, window: timedelta, amount: int = 1
+) -> tuple[str, int]:
+    """Return the next value of the entry, with `amount` more counted.
+
+    The first one opens the window.
+    """
     current = standing.current()
     if current is None:
-        return "1", ledger.after(window)
-    return str(read_count(current) + 1), current.expires_at
+        return str(amount), ledger.after(window)
+    return str(read_count(current) + amount), current.expires_at

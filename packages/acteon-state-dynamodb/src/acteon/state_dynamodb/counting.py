@@ -59,51 +59,58 @@ def add(
     return _in_place_of(old, {**address, "value": number(total), **expires}, now), total
 
 
-def count_one(address: Item, quota: Quota, found: Item | None, now: int) -> Write:
-    """Return what counts one more in the window of `quota` if there is room.
+def count(
+    address: Item, quota: Quota, found: Item | None, now: int, amount: int = 1
+) -> tuple[Write, int | None]:
+    """Return what counts `amount` more in the window of `quota` if they have room.
 
     Args:
         address: Where the counter is.
         quota: What must have room.
         found: What an earlier write has found there instead, which has room; None at first.
         now: The present time.
+        amount: How many.
+
+    Returns:
+        The write, and how many are counted after it if that is known before.
     """
     old = live(found, now)
     if found is None or (old is not None and "N" in old.get("value", {}) and "expires_ms" in old):
-        room = f"({LIVE} AND {NUMERIC} AND attribute_exists(expires_ms) AND #value < :limit)"
-        if quota.limit > 0:
+        room = f"({LIVE} AND {NUMERIC} AND attribute_exists(expires_ms) AND #value <= :room)"
+        if quota.limit >= amount:
             room = f"attribute_not_exists(pk) OR {room}"
         expires = expiring(now, quota.window)
         return update(
             address,
-            "SET #value = if_not_exists(#value, :zero) + :one, "
+            "SET #value = if_not_exists(#value, :zero) + :amount, "
             "expires_ms = if_not_exists(expires_ms, :expires_ms), "
             "expires_at = if_not_exists(expires_at, :expires_at)",
             room,
             now,
             {
                 ":zero": number(0),
-                ":one": number(1),
-                ":limit": number(quota.limit),
+                ":amount": number(amount),
+                ":room": number(quota.limit - amount),
                 **{f":{name}": expires[name] for name in expires},
             },
-        )
-    count = 1 if old is None else count_of(old) + 1
+        ), None
+    total = amount if old is None else count_of(old) + amount
     expires = expiring(now, quota.window) if old is None else expiry(old)
-    return _in_place_of(old, {**address, "value": number(count), **expires}, now)
+    return _in_place_of(old, {**address, "value": number(total), **expires}, now), total
 
 
-def asked(quota: Quota, item: Item | None, now: int) -> Taken:
-    """Return whether the window in `item` has room for one more.
+def asked(quota: Quota, item: Item | None, now: int, amount: int = 1) -> Taken:
+    """Return whether the window in `item` has room for `amount` more, and its count as it is.
 
     Raises:
         StateSerializationError: It holds no integer.
     """
     old = live(item, now)
     if old is None:
-        return Taken(quota.limit > 0, quota.window)
-    left = remaining(old, now)
-    return Taken(count_of(old) < quota.limit, quota.window if left is None else left)
+        return Taken(quota.limit >= amount, quota.window, 0)
+    left, counted = remaining(old, now), count_of(old)
+    room = counted + amount <= quota.limit
+    return Taken(room, quota.window if left is None else left, counted)
 
 
 def _in_place_of(old: Item | None, item: Item, now: int) -> Write:

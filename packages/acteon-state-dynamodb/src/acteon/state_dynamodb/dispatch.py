@@ -20,7 +20,7 @@ from acteon.state import (
     StateSerializationError,
     read_claim,
 )
-from acteon.state_dynamodb.counting import asked, count_one
+from acteon.state_dynamodb.counting import asked, count
 from acteon.state_dynamodb.items import Item, expiring, remaining, text
 from acteon.state_dynamodb.locks import OWNER, busy, released
 from acteon.state_dynamodb.store import MEETINGS, DynamoDBStateStore
@@ -98,7 +98,7 @@ class DynamoDBDispatch(DispatchState):
             address = layout.entry(wanted.claim)
             writes.append(lease(address, "value", PENDING + wanted.token, wanted.lease, now))
         writes += [
-            count_one(layout.entry(quota.key), quota, found.get(place), now)
+            count(layout.entry(quota.key), quota, found.get(place), now)[0]
             for place, quota in quotas.items()
         ]
         return await self.table.write_all(writes) if writes else []

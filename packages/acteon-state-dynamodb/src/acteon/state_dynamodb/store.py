@@ -6,7 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from acteon.state import Quota, StateKey, StateSerializationError, StateStore, Taken
-from acteon.state_dynamodb.counting import add, asked, count_one
+from acteon.state_dynamodb.counting import add, asked, count
 from acteon.state_dynamodb.items import (
     LEAST,
     MOST,
@@ -82,16 +82,18 @@ class DynamoDBStateStore(StateStore):
             return await self._delete(key, f"{LIVE} AND {condition}", values)
         return await self._put(key, new, ttl, f"{LIVE} AND {condition}", values)
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
         address, quota = self.table.layout.entry(key), Quota(key, limit, window)
         found: Item | None = None
         for _ in range(MEETINGS):
             now = self.table.now()
-            written = await self.table.write(count_one(address, quota, found, now))
+            write, total = count(address, quota, found, now, amount)
+            written = await self.table.write(write)
             if written.done:
-                return Taken(True, asked(quota, written.item, now).remaining)
+                left = asked(quota, written.item, now).remaining
+                return Taken(True, left, count_of(written.item) if total is None else total)
             found = written.item
-            taken = asked(quota, found, now)
+            taken = asked(quota, found, now, amount)
             if not taken.admitted:
                 return taken
         raise self.table.crowded(address)

@@ -14,12 +14,13 @@ from acteon.state import (
     Claimed,
     Ending,
     LocalDispatchState,
+    Quota,
     Settle,
     StateError,
     StateKey,
     read_claim,
 )
-from acteon.state_memory.store import asked, count_one
+from acteon.state_memory.store import asked, count
 from acteon.state_memory.table import Entry, Table
 
 _HELD = Began()
@@ -55,9 +56,8 @@ class MemoryDispatch(LocalDispatchState):
             if refused is not None:
                 return Began(refused=refused, quota_error=quota_error, values=values)
             if not wanted.peek:
-                for place in counted:
-                    quota = wanted.quotas[place]
-                    count_one(table, quota.key, table.live(quota.key), quota.window)
+                for quota, total in counted:
+                    count(table, quota.key, table.live(quota.key), quota.window, total)
         if not wanted.peek:
             expires = now + wanted.lease.total_seconds()
             if lock is not None:
@@ -75,10 +75,10 @@ class MemoryDispatch(LocalDispatchState):
 
     def _room(
         self, wanted: Begin
-    ) -> tuple[tuple[int, timedelta] | None, StateError | None, list[int]]:
-        """Return which quota has no room, why one could not be asked, and which to count in."""
+    ) -> tuple[tuple[int, timedelta] | None, StateError | None, list[tuple[Quota, int]]]:
+        """Return which quota has no room, why one could not be asked, and the counts of others."""
         error: StateError | None = None
-        counted: list[int] = []
+        counted: list[tuple[Quota, int]] = []
         for place, quota in enumerate(wanted.quotas):
             try:
                 taken = asked(self.table, self.table.live(quota.key), quota.limit, quota.window)
@@ -87,7 +87,7 @@ class MemoryDispatch(LocalDispatchState):
                 continue
             if not taken.admitted:
                 return (place, taken.remaining), error, counted
-            counted.append(place)
+            counted.append((quota, taken.count))
         return None, error, counted
 
     def settle_now(self, settle: Settle) -> bool:

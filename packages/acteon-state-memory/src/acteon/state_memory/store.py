@@ -60,11 +60,11 @@ class MemoryStateStore(StateStore):
             self.table.drop(key)
         return True
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
         found = self.table.live(key)
-        taken = asked(self.table, found, limit, window)
+        taken = asked(self.table, found, limit, window, amount)
         if taken.admitted:
-            count_one(self.table, key, found, window)
+            count(self.table, key, found, window, taken.count)
         return taken
 
 
@@ -110,17 +110,22 @@ def read_count(found: Entry | None) -> int:
         raise StateSerializationError("expected a count, found something else") from None
 
 
-def asked(table: Table, found: Entry | None, limit: int, window: timedelta) -> Taken:
-    """Return whether the window of the live entry `found` has room for one more."""
-    admitted = read_count(found) < limit
+def asked(
+    table: Table, found: Entry | None, limit: int, window: timedelta, amount: int = 1
+) -> Taken:
+    """Return how taking `amount` more goes in the window of the live entry `found`."""
+    counted = read_count(found)
+    admitted = counted + amount <= limit
+    if admitted:
+        counted += amount
     if found is None or found[1] == inf:
-        return Taken(admitted, window)
-    return Taken(admitted, timedelta(seconds=found[1] - table.clock.monotonic()))
+        return Taken(admitted, window, counted)
+    return Taken(admitted, timedelta(seconds=found[1] - table.clock.monotonic()), counted)
 
 
-def count_one(table: Table, key: StateKey, found: Entry | None, window: timedelta) -> None:
-    """Count one more in the window of `key`, whose live entry is `found`; the first opens it."""
+def count(table: Table, key: StateKey, found: Entry | None, window: timedelta, total: int) -> None:
+    """Have `total` counted in the window of `key`, whose live entry is `found`; or open it."""
     if found is None:
-        table.put(key, "1", window)
+        table.put(key, str(total), window)
     else:
-        table.put_until(key, str(read_count(found) + 1), found[1])
+        table.replace(key, found, str(total))

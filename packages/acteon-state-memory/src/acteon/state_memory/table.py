@@ -78,6 +78,11 @@ class Table:
             self._schedule(kept, expires)
         self.written()
 
+    def replace(self, name: Name, found: Entry, value: str) -> None:
+        """Set `name`, which has the live entry `found` and is no lease, for as long as that."""
+        # It keeps its place in the order of expiry, and takes no more space than before.
+        self.entries[name] = (value, found[1])
+
     def lease(self, name: Name, value: str, expires: float) -> None:
         """Set `name` until `expires`, expecting that it will be dropped or put before."""
         kept = _kept(name)

@@ -61,21 +61,26 @@ _INCREMENT: Final = """
 _TAKE: Final = """
     WITH counted AS (
         INSERT INTO {state} AS t (key, value, expires_at)
-        SELECT %(key)s::text, '1', now() + %(window)s::bigint * interval '1 microsecond'
-        WHERE %(limit)s::bigint > 0
+        SELECT
+            %(key)s::text,
+            %(amount)s::bigint::text,
+            now() + %(window)s::bigint * interval '1 microsecond'
+        WHERE %(limit)s::bigint >= %(amount)s::bigint
         ON CONFLICT (key) DO UPDATE SET
             value = CASE
-                WHEN t.expires_at <= now() THEN '1' ELSE (t.value::bigint + 1)::text
+                WHEN t.expires_at <= now() THEN EXCLUDED.value
+                ELSE (t.value::bigint + %(amount)s::bigint)::text
             END,
             expires_at = CASE
                 WHEN t.expires_at <= now() THEN EXCLUDED.expires_at ELSE t.expires_at
             END
         WHERE CASE
-            WHEN t.expires_at <= now() THEN true ELSE t.value::bigint < %(limit)s::bigint
+            WHEN t.expires_at <= now() THEN true
+            ELSE t.value::bigint <= %(limit)s::bigint - %(amount)s::bigint
         END
-        RETURNING expires_at
+        RETURNING value::bigint AS count, expires_at
     ), found AS (
-        SELECT true AS admitted, 0 AS count, expires_at FROM counted
+        SELECT true AS admitted, count, expires_at FROM counted
         UNION ALL
         SELECT false, value::bigint, expires_at FROM {state}
         WHERE key = %(key)s::text AND (expires_at IS NULL OR expires_at > now())
@@ -150,17 +155,19 @@ class PostgresStateStore(StateStore):
         parameters = (new, microseconds(ttl), name, expected)
         return bool(await self.connections.run(self._statements[_SWAP], parameters))
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
         parameters = {
             "key": name_of(key.text),
             "limit": min(limit, MOST),
             "window": microseconds(window),
+            "amount": number(amount),
         }
-        if limit <= 0:
+        if limit < amount:
             rows = await self.connections.run(self._statements[_TAKE], parameters)
             if not rows:
-                return Taken(False, window)
+                return Taken(False, window, 0)
         else:
             rows = await self.connections.run_until_found(self._statements[_TAKE], parameters)
-        admitted, left, _ = rows[0]
-        return Taken(admitted, window if left is None else timedelta(microseconds=left))
+        admitted, left, count = rows[0]
+        remaining = window if left is None else timedelta(microseconds=left)
+        return Taken(admitted, remaining, count)

@@ -54,11 +54,11 @@ class RedisStateStore(StateStore):
         arguments = (_optional(expected), _optional(new), milliseconds(ttl))
         return bool(await self.calls.run(script("swap"), (self.names.entry(key),), arguments))
 
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
-        arguments = (limit_text(limit), milliseconds(window))
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
+        arguments = (limit_text(limit), milliseconds(window), b"%d" % amount)
         answer = await self.calls.run(script("take"), (self.names.entry(key),), arguments)
-        admitted, left = answer
-        return Taken(bool(admitted), remaining(left, window))
+        admitted, left, count = answer
+        return Taken(bool(admitted), remaining(left, window), int(count))
 
 
 @define(eq=False)

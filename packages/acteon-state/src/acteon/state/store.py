@@ -13,15 +13,17 @@ from acteon.state.keys import StateKey
 
 @frozen
 class Taken:
-    """Whether a quota admitted one more.
+    """Whether a quota admitted what was asked for.
 
     Attributes:
         admitted: Whether it was counted.
         remaining: Time until the current window closes; the whole window if none is open.
+        count: How many are counted in the window, what was admitted just now included.
     """
 
     admitted: bool
     remaining: timedelta
+    count: int
 
 
 class StateStore(ABC):
@@ -78,12 +80,18 @@ class StateStore(ABC):
         """
 
     @abstractmethod
-    async def take(self, key: StateKey, limit: int, window: timedelta) -> Taken:
-        """Count one more in the window of `key` unless `limit` are counted already; atomic.
+    async def take(self, key: StateKey, limit: int, window: timedelta, amount: int = 1) -> Taken:
+        """Count `amount` more in the window of `key` unless that makes more than `limit`; atomic.
 
         The first one counted opens the window, which closes after `window`; refused ones are not
-        counted and extend nothing. While it is open, `get(key)` gives the count as decimal text.
-        A `limit` of 0 never counts: it asks for the remaining time alone.
+        counted, not even in part, and extend nothing. While it is open, `get(key)` gives the
+        count as decimal text. A `limit` of 0 never counts: it asks how things stand.
+
+        Args:
+            key: The counter.
+            limit: The most that are counted in one window.
+            window: How long it is open.
+            amount: How many to count; at least 1.
         """
 
     async def ping(self) -> None:
