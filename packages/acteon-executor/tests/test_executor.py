@@ -576,13 +576,16 @@ async def test_what_is_logged_holds_no_payload(
 ) -> None:
     with caplog.at_level(logging.DEBUG, logger="acteon"):
         executor = Executor(clock=clock)
-        await at_the_end(executor.execute(scripted(away(), KeyError("x")), action), clock)
+        await at_the_end(executor.execute(scripted(away(), KeyError("hush")), action), clock)
     assert caplog.messages == [
         "provider failed, will retry",
         "provider raised what is no ProviderError",
         "provider failed, given up",
     ]
     assert "hush" not in str([vars(record) for record in caplog.records])
+    (raised,) = [vars(each) for each in caplog.records if "acteon.traceback" in vars(each)]
+    assert raised["acteon.error"] == "KeyError"
+    assert "in execute" in raised["acteon.traceback"]
 
 
 async def test_nothing_is_left_of_many_executions() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from datetime import timedelta
 from random import Random
+from traceback import format_tb
 
 import anyio
 from attrs import define, field
@@ -190,10 +191,14 @@ class Executor:
             # Not for us: the provider awaited something that was cancelled elsewhere.
             return ExecutionFailedError("cancelled from within", delivery="unknown")
         if not expired:
+            # Where, but not its text: that may quote the payload, and logs hold no secrets.
             log.error(
                 "provider raised what is no ProviderError",
-                exc_info=error,
-                extra={"acteon.provider": provider.name},
+                extra={
+                    "acteon.provider": provider.name,
+                    "acteon.error": type(error).__name__,
+                    "acteon.traceback": "".join(format_tb(error.__traceback__)),
+                },
             )
         text = f"{type(error).__name__}: {error}".removesuffix(": ")
         return ExecutionFailedError(text, delivery="unknown")
