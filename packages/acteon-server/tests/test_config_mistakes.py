@@ -253,7 +253,8 @@ MEANING = [
     (
         '[server]\nhost = "0.0.0.0"',
         "[server] host: 0.0.0.0 lets everybody who reaches this machine use the server; "
-        'write allow_anonymous = true to accept that, or host = "127.0.0.1"',
+        "write [auth] enabled = true to ask them who they are, allow_anonymous = true to let them "
+        'all in, or host = "127.0.0.1"',
     ),
     (
         '[server]\nhost = "127.0.0.1:8080"',
@@ -265,13 +266,8 @@ MEANING = [
         "[server] host: must be an address or a name, without scheme and port, not ''",
     ),
     (
-        "[auth]\nenabled = true",
-        "[auth] enabled: authentication is not part of this version; write false, or leave it out",
-    ),
-    (
-        "[rate_limit]\nenabled = true",
-        "[rate_limit] enabled: rate limiting is not part of this version; "
-        "write false, or leave it out",
+        '[auth]\nenabled = "yes"',
+        '[auth] enabled: wanted true or false, found the text "yes"',
     ),
     ('[rules]\ndirectory = ""', "[rules] directory: must not be empty"),
     ("[rules]\ndirectory = 2020-01-01", "[rules] directory: wanted a text, found a date or time"),

@@ -163,6 +163,23 @@ async def test_a_missing_directory_of_rules_is_a_warning(start: Starting) -> Non
         assert warning["acteon.directory"].endswith("missing")
 
 
+async def test_limits_hold_that_are_configured(start: Starting, tmp_path: Path) -> None:
+    (tmp_path / "ratelimit.toml").write_text(
+        "[callers.anonymous]\nrequests_per_window = 5\nwindow_seconds = 31536000\n"
+        "[tenants]\nenabled = true\n"
+        "[tenants.default]\nrequests_per_window = 1\nwindow_seconds = 31536000\n"
+    )
+    async with start("[rate_limit]\nenabled = true") as server:
+        assert [(await server.dispatch()).status for _ in range(2)] == [200, 429]
+        left = [
+            (await request(server.url, "GET", "/v1/rules")).header("x-ratelimit-remaining")
+            for _ in range(4)
+        ]
+        assert left == ["2", "1", "0", "0"]
+        (read,) = [one for one in server.logged if one["message"] == "rate limits read"]
+        assert (read["acteon.path"], read["acteon.tenants"]) == ("ratelimit.toml", True)
+
+
 async def test_rule_files_that_change_are_put_in_force_if_they_are_watched(
     start: Starting, tmp_path: Path
 ) -> None:

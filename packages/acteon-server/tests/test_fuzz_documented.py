@@ -1,10 +1,15 @@
-"""Thousands of requests made from the OpenAPI document: each is answered as it says."""
+"""Thousands of requests made from the OpenAPI document: each is answered as it says.
+
+That is so for a server that asks nobody who they are, and for one that does, and counts.
+"""
 
 # Schemathesis leaves some of its types open.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 
 import json
 import os
+import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -44,6 +49,8 @@ EXAMPLES = {
     "evaluate_rules": 150,
     "dlq_stats": 1,
     "dlq_drain": 1,
+    "login": 60,
+    "logout": 5,
     "reload_rules": 130,  # Last: it may put other rules in force.
 }
 """How many requests each operation gets that fit the document, and as many that do not."""
@@ -90,6 +97,25 @@ type = "log"
 name = "other"
 type = "log"
 """
+GUARDED = """
+[auth]
+enabled = true
+[rate_limit]
+enabled = true
+"""
+LIMITS = """
+[callers.default]
+requests_per_window = 1000000
+[callers.overrides.scoped]
+requests_per_window = 20
+window_seconds = 1
+[tenants]
+enabled = true
+default = { requests_per_window = 50, window_seconds = 1 }
+"""
+MASTER_KEY = bytes(range(32)).hex()
+KEYS = (*("op-key",) * 6, "viewer-key", "scoped-key", "wrong", "")
+"""Who asks a server that wants to know: most of the time somebody who may do everything."""
 
 
 @define(eq=False)
@@ -98,18 +124,25 @@ class Server:
 
     Attributes:
         url: Where it listens.
+        guarded: Whether it asks who they are.
         answers: How many of each status it gave.
         actions: How many actions it took.
     """
 
     url: str
+    guarded: bool
+    chance: random.Random = field(factory=lambda: random.Random(0))
     session: requests.Session = field(factory=requests.Session)
     answers: Counter[int] = field(factory=Counter[int])
     actions: int = 0
 
     def send(self, case: Case[Any]) -> None:
         """Send `case`, and check that the answer is a documented one."""
-        response = case.call(base_url=self.url, session=self.session, timeout=20)
+        headers: dict[str, str] = {}
+        if self.guarded:
+            case.headers.pop("Authorization", None)
+            headers["X-API-Key"] = self.chance.choice(KEYS)
+        response = case.call(base_url=self.url, session=self.session, headers=headers, timeout=20)
         self.answers[response.status_code] += 1
         case.validate_response(response, checks=CHECKS)
         if response.status_code == 200 and case.path.startswith("/v1/dispatch"):
@@ -124,7 +157,7 @@ class Server:
             self.actions += 1
 
 
-@pytest.fixture(params=[("uvicorn", ""), ("hypercorn", RULES)], ids=["plain", "rules"])
+@pytest.fixture(params=[("uvicorn", ""), ("hypercorn", RULES)], ids=["open", "guarded"])
 def fuzzed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """Give a server, and look at its log in the end."""
     asgi, rules = request.param
@@ -133,6 +166,9 @@ def fuzzed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         (tmp_path / "rules").mkdir()
         (tmp_path / "rules" / "rules.yaml").write_text(rules)
         text += '[rules]\ndirectory = "rules"\n'
+        text += GUARDED
+        shutil.copy(Path(__file__).parent / "auth.toml", tmp_path)
+        (tmp_path / "ratelimit.toml").write_text(LIMITS)
     (tmp_path / "acteon.toml").write_text(text)
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ACTEON_")}
     log = tmp_path / "log"
@@ -140,12 +176,17 @@ def fuzzed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "-m", "acteon.server"],
             cwd=tmp_path,
-            env={**kept, "ACTEON_SERVER_ASGI": asgi, "ACTEON_LOG_FORMAT": "json"},
+            env={
+                **kept,
+                "ACTEON_SERVER_ASGI": asgi,
+                "ACTEON_LOG_FORMAT": "json",
+                "ACTEON_AUTH_KEY": MASTER_KEY,
+            },
             stdout=subprocess.PIPE,
             stderr=stderr,
         )
         try:
-            yield Server(_announced(log, process))
+            yield Server(_announced(log, process), guarded=bool(rules))
         finally:
             process.terminate()
             process.communicate()
@@ -192,3 +233,5 @@ def test_every_request_is_answered_as_documented(fuzzed: Server) -> None:
     counted = requests.get(f"{fuzzed.url}/metrics", timeout=20).json()
     assert counted["dispatched"] == fuzzed.actions
     assert fuzzed.answers.total() >= EACH
+    if fuzzed.guarded:
+        assert min(fuzzed.answers[status] for status in (200, 401, 403, 429)) > 10

@@ -47,6 +47,8 @@ OPERATIONS_WANTED = {
     ("/v1/audit/erase", "post"): ("erase_audit", "Audit", "Erase payloads of audit records"),
     ("/v1/dlq/stats", "get"): ("dlq_stats", "DLQ", "Get DLQ statistics"),
     ("/v1/dlq/drain", "post"): ("dlq_drain", "DLQ", "Drain DLQ entries"),
+    ("/v1/auth/login", "post"): ("login", "Auth", "Get a token for a password"),
+    ("/v1/auth/logout", "post"): ("logout", "Auth", "Make a token good for nothing"),
 }
 SCHEMAS_WANTED = {
     "Action",
@@ -140,10 +142,23 @@ def test_the_example_of_an_action_is_an_action() -> None:
 def test_every_error_is_documented_as_one() -> None:
     for operation in OPERATIONS:
         answers = DOCUMENT["paths"][operation.path][operation.method]["responses"]
-        assert set(answers) == {"200", *map(str, operation.errors)}
-        for status in operation.errors:
+        assert set(answers) == {"200", *map(str, operation.refusals)}
+        for status in operation.refusals:
             (reference,) = references(answers[str(status)])
-            assert reference.endswith(("/ErrorResponse", "/NotReadyResponse"))
+            wrong = ("/ErrorResponse", "/NotReadyResponse", "/RateLimitedResponse")
+            assert reference.endswith(wrong)
+            assert reference.endswith("/RateLimitedResponse") == (status == 429)
+
+
+def test_what_not_everybody_may_do_says_how_to_tell_who_asks() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert schemes["bearerAuth"]["scheme"] == "bearer"
+    assert schemes["apiKeyAuth"] == {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    for operation in OPERATIONS:
+        found = DOCUMENT["paths"][operation.path][operation.method]
+        named = {name for choice in found.get("security", ()) for name in choice}
+        assert named == (set() if operation.public else set(schemes))
+        assert operation.public or {"401", "403"} <= set(found["responses"])
 
 
 def known(schema: str) -> set[str]:

@@ -3,24 +3,24 @@
 import json
 import random
 from collections.abc import AsyncIterator, Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from attrs import define, field
-from starlette.types import Scope as AsgiScope
 
 from acteon.audit import AuditQuery, AuditTrail
 from acteon.audit_memory import MemoryAuditStore
-from acteon.core import Action, Caller, ProviderResponse
+from acteon.core import Action, ProviderResponse
 from acteon.executor import MemoryDeadLetters
 from acteon.provider import ProviderConnectionError, ProviderRegistry
-from acteon.server.auth import Grant, Principal, Role, UnauthorizedError
+from acteon.server.auth import Role
 from acteon.server.config import Asgi
 from acteon.server.testing import Answer, Api, OpenApi, RunningServer
 
 REQUESTS = 5_000
-ALL = frozenset({"*"})
 TENANTS = ("red", "blue")
 CANARY = "canary-{}-5ecre7"
 """Of each tenant, only in what nobody else can know: never in a name that others could guess."""
@@ -55,15 +55,20 @@ class Echo:
         return
 
 
-async def by_key(scope: AsgiScope) -> Principal:
-    """Return whose key a header shows: `red-operator` is one of tenant `red`."""
-    for name, value in scope["headers"]:
-        if name == b"x-api-key":
-            tenant, _, role = value.decode().partition("-")
-            grant = Grant(tenants={tenant}, namespaces=ALL, actions=ALL)
-            who = Caller(CANARY.format(tenant) + "-" + role, "api_key")
-            return Principal(caller=who, role=Role(role), grants=(grant,))
-    raise UnauthorizedError("missing authentication credentials")
+def accounts() -> str:
+    """Return a file with a key of each role for each tenant: `red-operator` is one."""
+    keys = "".join(
+        f"""
+[[api_keys]]
+name = "{CANARY.format(tenant)}-{role.value}"
+key_hash = "{sha256(f"{tenant}-{role.value}".encode()).hexdigest()}"
+role = "{role.value}"
+grants = [{{ tenants = ["{tenant}"], namespaces = ["*"], actions = ["*"] }}]
+"""
+        for tenant in TENANTS
+        for role in Role
+    )
+    return f'[settings]\njwt_secret = "{"s" * 40}"\n{keys}'
 
 
 @define(eq=False)
@@ -212,6 +217,13 @@ async def server() -> AsyncIterator[RunningServer]:
         yield running
 
 
+@pytest.fixture
+def auth_file(tmp_path: Path) -> Path:
+    file = tmp_path / "auth.toml"
+    file.write_text(accounts())
+    return file
+
+
 async def asking(api: Api, people: People) -> None:
     """Have requests sent, and look into each answer for what it must not have."""
     for _ in range(REQUESTS):
@@ -231,14 +243,13 @@ async def asking(api: Api, people: People) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_nothing_of_one_tenant_is_told_to_or_changed_by_the_other(
-    open_api: OpenApi, caplog: pytest.LogCaptureFixture, seed: int
+    open_auth: OpenApi, caplog: pytest.LogCaptureFixture, seed: int
 ) -> None:
     caplog.set_level("CRITICAL")
     echo = Echo()
     trail = AuditTrail(MemoryAuditStore())
-    async with open_api(
+    async with open_auth(
         RULES,
-        authenticate=by_key,
         audit=trail,
         dead_letters=MemoryDeadLetters(max_letters=1000),
         providers=ProviderRegistry.of({"echo": echo}),

@@ -31,6 +31,7 @@ from acteon.gateway.replaying import (
 from acteon.gateway.rulebook import Reloaded
 from acteon.gateway.settings import GatewaySettings, OnStoreError, OnUnknown
 from acteon.gateway.synchronous import SyncAuditTrail, SyncGateway
+from acteon.gateway.watching import watch
 
 __all__ = [
     "BUCKETS",
@@ -71,4 +72,5 @@ __all__ = [
     "UnforeseenError",
     "load_rules",
     "parse_rules",
+    "watch",
 ]

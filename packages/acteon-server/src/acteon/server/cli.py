@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from acteon.server.audit_commands import audit, migrate
+from acteon.server.auth_commands import encrypt, hash_key, hash_password
 from acteon.server.config import load_config, warn_about
 from acteon.server.logs import configure_logging
 from acteon.server.rule_commands import rules
@@ -97,3 +98,6 @@ def run_server(path: Path | None, host: str | None, port: int | None) -> int:
 main.add_command(rules)
 main.add_command(audit)
 main.add_command(migrate)
+main.add_command(encrypt)
+main.add_command(hash_password)
+main.add_command(hash_key)

@@ -29,8 +29,9 @@ _LEVELS: Final = {
     "error": logging.ERROR,
     "off": OFF,
 }
-_TALKATIVE: Final = ("watchfiles",)
-"""Loggers that tell below `warn` what nobody wants to know who does not name them."""
+_TALKATIVE: Final = ("clickhouse_driver", "watchfiles")
+"""Loggers that tell below `warn` what nobody wants to know who does not name them: each change of a
+file, and statements with the values that are asked for."""
 _COLOURS: Final = {"TRACE": "35", "DEBUG": "34", "INFO": "32", "WARN": "33", "ERROR": "31"}
 _OWN: Final = "acteon."
 _PLAIN: Final = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")

@@ -5,9 +5,10 @@ while it opens becomes a `ConfigError` of one line that shows no secret of the c
 """
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, TypeVar
 
 from acteon.audit import AuditPlugin, AuditSettings, AuditStore, AuditTrail, Redaction
@@ -24,6 +25,7 @@ from acteon.core import (
 from acteon.executor import DeadLetterSink, ExecutorSettings, MemoryDeadLetters
 from acteon.gateway import Gateway, GatewaySettings
 from acteon.provider import Provider, ProviderPlugin, ProviderRegistry
+from acteon.server.auth.book import AccountBook, open_accounts
 from acteon.server.config import AuditSection, Config
 from acteon.server.lines import one_line
 from acteon.state import StateBackend, StatePlugin
@@ -78,6 +80,26 @@ def _merged(*registries: ProviderRegistry) -> ProviderRegistry:
     return ProviderRegistry(
         dict(sorted((name, found) for each in registries for name, found in each.items()))
     )
+
+
+async def open_book(
+    stack: AsyncExitStack, config: Config, environ: Mapping[str, str]
+) -> AccountBook | None:
+    """Open the book of those who may use the server, if `[auth]` enables it.
+
+    Args:
+        stack: Takes it.
+        config: Names its file.
+        environ: Has the master key.
+
+    Raises:
+        ConfigError: There is no master key, or the file cannot be used.
+    """
+    if not config.auth.enabled:
+        return None
+    directory = Path() if config.path is None else config.path.parent
+    opening = open_accounts(config.auth, environ, directory=directory)
+    return await stack.enter_async_context(opening)
 
 
 async def open_state(stack: AsyncExitStack, config: Config) -> StateBackend:
@@ -239,7 +261,9 @@ def audit_settings(section: AuditSection) -> AuditSettings:
         store_payload=section.store_payload,
         redaction=redaction,
         mode=section.mode,
+        flush_delay=section.flush_delay,
         max_queue=section.max_queue,
         on_overflow=section.on_overflow,
+        block_for=section.block_for,
         cleanup_interval=section.cleanup_interval,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
@@ -11,12 +12,20 @@ from typing import Any, Final
 
 from attrs import define
 
+from acteon.gateway import Gateway
 from acteon.provider import ProviderRegistry
+from acteon.server.auth.authenticator import Authenticator
+from acteon.server.auth.book import AccountBook
+from acteon.server.auth.sessions import Sessions
+from acteon.server.auth.signin import SignIn
 from acteon.server.config import Asgi, Config
-from acteon.server.http import create_app
+from acteon.server.http import HttpApp, create_app
+from acteon.server.http.identity import anonymous
+from acteon.server.http.limiting import RequestLimits
 from acteon.server.http.listening import listening
 from acteon.server.http.running import Shutdown, chosen_server, run_app
-from acteon.server.opening import NO_PROVIDERS, open_gateway
+from acteon.server.opening import NO_PROVIDERS, open_book, open_gateway
+from acteon.server.ratelimit import Limits, configured_limits
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +72,11 @@ async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -
     with _ordered_by_signals(shutdown), listening(server.host, server.port) as sockets:
         stack = AsyncExitStack()
         try:
+            limits = configured_limits(config)
+            book = await open_book(stack, config, os.environ)
             gateway = await open_gateway(stack, config, providers=providers)
             await run_app(
-                create_app(gateway, server),
+                _app(gateway, config, limits, book),
                 sockets,
                 asgi=server.asgi,
                 shutdown=shutdown,
@@ -75,6 +86,21 @@ async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -
         finally:
             await close(stack, shutdown)
     log.info("stopped")
+
+
+def _app(
+    gateway: Gateway, config: Config, limits: Limits | None, book: AccountBook | None
+) -> HttpApp:
+    store = gateway.state.store
+    limiting = None if limits is None else RequestLimits.of(config.rate_limit, limits, store)
+    return create_app(
+        gateway,
+        config.server,
+        authenticate=anonymous if book is None else Authenticator(book, Sessions(store)),
+        limit=None if limiting is None else limiting.request,
+        limit_actions=None if limiting is None else limiting.actions,
+        sign_in=None if book is None else SignIn.of(book, store),
+    )
 
 
 def _spare_collector() -> None:

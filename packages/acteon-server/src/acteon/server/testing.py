@@ -26,9 +26,10 @@ from attrs import define, evolve, field, frozen
 from starlette.types import Receive, Scope, Send
 
 from acteon.gateway import Gateway
+from acteon.server.auth.signin import SignIn
 from acteon.server.config import Asgi, ServerSection
 from acteon.server.http import HttpApp
-from acteon.server.http.identity import Authenticate, Limit
+from acteon.server.http.identity import Authenticate, Limit, LimitActions
 from acteon.server.http.listening import listening
 from acteon.server.http.running import Shutdown, run_app
 
@@ -155,6 +156,8 @@ class OpenApi(Protocol):
         server: ServerSection = ...,
         authenticate: Authenticate = ...,
         limit: Limit | None = ...,
+        limit_actions: LimitActions | None = ...,
+        sign_in: SignIn | None = ...,
         **changes: Any,
     ) -> AbstractAsyncContextManager[Api]: ...
 

@@ -1,6 +1,6 @@
 """Who sent a request, and what they may do."""
 
-from acteon.server.auth.errors import ForbiddenError, UnauthorizedError
+from acteon.server.auth.errors import ForbiddenError, UnauthorizedError, UnavailableError
 from acteon.server.auth.grants import EVERYTHING, Grant
 from acteon.server.auth.principal import (
     ANYBODY,
@@ -22,6 +22,7 @@ __all__ = [
     "Principal",
     "Role",
     "UnauthorizedError",
+    "UnavailableError",
     "principal_of",
     "trusted",
 ]

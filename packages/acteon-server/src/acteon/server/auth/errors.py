@@ -13,3 +13,10 @@ class ForbiddenError(ActeonError):
     """The caller may not do that; they are told the text."""
 
     code = "FORBIDDEN"
+
+
+class UnavailableError(ActeonError):
+    """It cannot be found out now who the caller is; they are told the text."""
+
+    code = "STATE_ERROR"
+    retryable = True

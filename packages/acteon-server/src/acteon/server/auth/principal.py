@@ -1,9 +1,9 @@
 """Who sent a request, and what they may do."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from attrs import field, frozen
-from starlette.types import Scope as AsgiScope
 
 from acteon.audit import Scope
 from acteon.core import ANONYMOUS, Action, Caller
@@ -107,7 +107,7 @@ ANYBODY: Final = trusted(ANONYMOUS)
 """Who asks a server that asks nobody who they are."""
 
 
-def principal_of(scope: AsgiScope) -> Principal:
+def principal_of(scope: Mapping[str, Any]) -> Principal:
     """Return who sent the request of `scope` to a protected route."""
     principal: Principal = scope[PRINCIPAL]
     return principal

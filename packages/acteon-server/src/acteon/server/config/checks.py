@@ -1,7 +1,7 @@
 """Validators of the sections; their texts are what operators read."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Generic, TypeVar
@@ -12,7 +12,6 @@ from attrs import Attribute, frozen
 from acteon.server.lines import shortened
 
 Limit = TypeVar("Limit", int, timedelta)
-Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
@@ -108,16 +107,6 @@ def names(_instance: object, attribute: "Attribute[Any]", value: Mapping[str, ob
                 f"{attribute.name!r} must have names of letters, digits and _, as in env.stage, "
                 f"not {shortened(name)!r}"
             )
-
-
-def off(what: str) -> Validator:
-    """Return a validator of switches that can be written down, but not be turned on."""
-
-    def check(_instance: object, _attribute: "Attribute[Any]", value: bool) -> None:
-        if value:
-            raise ValueError(f"{what} is not part of this version; write false, or leave it out")
-
-    return check
 
 
 def origins(_instance: object, attribute: "Attribute[Any]", value: tuple[str, ...] | None) -> None:

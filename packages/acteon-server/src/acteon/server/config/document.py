@@ -26,17 +26,30 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: It cannot be read, or it is no TOML; in one line.
     """
-    name = shortened(str(path), MAX_PATH)
+    return parse_document(read_text(path), source=shown_path(path))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of the file `path`.
+
+    Raises:
+        ConfigError: It cannot be read; in one line, which begins with the path.
+    """
+    name = shown_path(path)
     try:
         content = read_file(path, max_bytes=MAX_BYTES)
     except UnreadableFileError as error:
         raise ConfigError(f"{name}: {error}") from None
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{name}:{line}: is no UTF-8 text; save it as UTF-8") from None
-    return parse_document(text, source=name)
+
+
+def shown_path(path: Path) -> str:
+    """Return `path` as messages call it."""
+    return shortened(str(path), MAX_PATH)
 
 
 def parse_document(text: str, *, source: str) -> dict[str, Any]:

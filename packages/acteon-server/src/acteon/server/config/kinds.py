@@ -1,4 +1,4 @@
-"""How each kind of value is read: text, number, switch, duration, choice, list and table.
+"""How each kind of value is read: text, number, switch, duration, instant, choice, list and table.
 
 Nothing is coerced, but for texts of the environment and of references, which are typed by what
 they are for (`TextValue`).
@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, TypeGuard, cast
@@ -47,6 +47,10 @@ class WrongKindError(ValueError):
         super().__init__(f"wanted {wanted}, found {_described(found)}{behind}")
         self.found = _described(found)
         self.without_value = f"wanted {wanted}, found {_kind(found)}"
+
+
+class DiscreetError(ValueError):
+    """A value is not accepted; the text says why, and shows nothing of it."""
 
 
 def register_kinds(converter: Converter) -> None:
@@ -122,6 +126,13 @@ def _duration(value: Any, _: Any) -> timedelta:
     return duration
 
 
+def _instant(value: Any, _: Any) -> datetime:
+    found = toml_value(value) if isinstance(value, TextValue) else value
+    if not isinstance(found, datetime) or found.tzinfo is None:
+        raise WrongKindError("an instant with its offset, such as 2030-01-31T00:00:00Z", value)
+    return found
+
+
 def _no_duration(value: Any, _: Any) -> timedelta | None:
     return _duration(value, timedelta) or None
 
@@ -136,6 +147,7 @@ _HOOKS: Final[Mapping[Any, Hook]] = {
     float: _number,
     bool: _switch,
     Path: _path,
+    datetime: _instant,
     timedelta: _duration,
 }
 

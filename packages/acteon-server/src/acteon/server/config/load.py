@@ -175,7 +175,7 @@ class _Reading:
                 in_use=self._in_use(backend),
             )
         sections["providers"] = structured_providers(self.tree.get("providers", []), self.report)
-        self._check_exposure(sections["server"])
+        self._check_exposure(sections["server"], sections["auth"])
         sections["rules"] = self._located(sections["rules"])
         secrets = Secrets.of(self.secrets)
         if self.report.lines:
@@ -289,13 +289,16 @@ class _Reading:
                 extra={"acteon.key": self.report.label(("audit", "redact", "fields"))},
             )
 
-    def _check_exposure(self, server: ServerSection | None) -> None:
-        if server is not None and server.beyond_loopback and not server.allow_anonymous:
+    def _check_exposure(self, server: ServerSection | None, auth: AuthSection | None) -> None:
+        if server is None or auth is None or auth.enabled:
+            return
+        if server.beyond_loopback and not server.allow_anonymous:
             self.report.add(
                 Problem(
                     ("server", "host"),
                     f"{server.host} lets everybody who reaches this machine use the server; "
-                    'write allow_anonymous = true to accept that, or host = "127.0.0.1"',
+                    "write [auth] enabled = true to ask them who they are, allow_anonymous = true "
+                    'to let them all in, or host = "127.0.0.1"',
                 )
             )
 

@@ -306,7 +306,9 @@ probably meant; so is a value of another kind or beyond its range. All mistakes 
   commas, an empty variable counts as absent. `[[providers]]` have none.
 - **References**: a value that is `${NAME}` as a whole stands for the environment variable `NAME`,
   `${file:PATH}` for the content of a file of at most 1 MiB, without the line end behind it. Both
-  must exist and not be empty. What they stand for is shown in no message and no log.
+  must exist and not be empty. A value, or what a reference stands for, that is `ENC[…]` stands for
+  what `acteon-server encrypt` made it of; that takes `ACTEON_AUTH_KEY`, see `authentication.md`.
+  What all these stand for is shown in no message and no log.
 - **Paths**: that of `${file:PATH}` is relative to the folder of the configuration file. `[rules]
   directory` is looked for where the server was started, and then beside the configuration file.
 - **Durations** are in seconds, and may have decimals.

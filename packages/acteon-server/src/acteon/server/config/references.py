@@ -1,4 +1,8 @@
-"""Values that stand elsewhere: `${NAME}` in the environment, `${file:PATH}` in a file."""
+"""Values that stand elsewhere, or for something else.
+
+`${NAME}` stands for a variable of the environment, `${file:PATH}` for the content of a file, and
+`ENC[AES256-GCM,…]` for what was encrypted.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +12,8 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from acteon.core import UnreadableFileError, read_file
+from acteon.core import ConfigError, UnreadableFileError, read_file
+from acteon.server.auth.secretbox import SecretBoxError, decrypt, is_encrypted, master_key
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 HIDDEN: Final = "[hidden]"
@@ -18,7 +23,7 @@ _UNLIKELY: Final = 4
 """Texts of that length are not met by chance."""
 
 _REFERENCE = re.compile(r"\$\{(.*)\}", re.DOTALL)
-_INSIDE = re.compile(r"\$\{(?:file:[^}]*|[A-Za-z_][A-Za-z0-9_]*)\}")
+_INSIDE = re.compile(r"\$\{(?:file:[^}]*|[A-Za-z_][A-Za-z0-9_]*)\}|ENC\[AES256-GCM,")
 _FOREIGN = re.compile(r"\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}|\$\(([A-Za-z_]\w*)\)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(
@@ -111,7 +116,8 @@ def url_has_more(text: str) -> bool:
 
 def has_reference_inside(text: str) -> bool:
     """Return whether `text` holds, beside other things, what looks like a reference."""
-    return _REFERENCE.fullmatch(text) is None and _INSIDE.search(text) is not None
+    is_one = _REFERENCE.fullmatch(text) is not None or is_encrypted(text)
+    return not is_one and _INSIDE.search(text) is not None
 
 
 def looks_like_a_reference(text: str, environ: Mapping[str, str]) -> bool:
@@ -124,14 +130,31 @@ def looks_like_a_reference(text: str, environ: Mapping[str, str]) -> bool:
 def resolve(value: str, environ: Mapping[str, str], directory: Path) -> str:
     """Return what `value` stands for if the whole of it is a reference, else `value`.
 
+    What a reference stands for may be encrypted.
+
     Args:
         value: A text of the configuration.
-        environ: What `${NAME}` looks into.
+        environ: What `${NAME}` looks into; it has the master key, too.
         directory: What the path of `${file:PATH}` is relative to.
 
     Raises:
         UnresolvedError: It stands for nothing.
     """
+    found = _referenced(value, environ, directory)
+    return _decrypted(found, environ) if is_encrypted(found) else found
+
+
+def _decrypted(value: str, environ: Mapping[str, str]) -> Referenced:
+    try:
+        text = decrypt(value, master_key(environ, needed="to read ENC[…] values"))
+    except (ConfigError, SecretBoxError) as error:
+        raise UnresolvedError(str(error)) from None
+    if not text:
+        raise UnresolvedError("what was encrypted is an empty text")
+    return Referenced(text)
+
+
+def _referenced(value: str, environ: Mapping[str, str], directory: Path) -> str:
     match = _REFERENCE.fullmatch(value)
     if match is None:
         if value.startswith("${") and "}" not in value:

@@ -1,7 +1,7 @@
 """Collecting what is wrong with a configuration: one line a problem, each with its place."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 
@@ -9,6 +9,13 @@ from acteon.server.config.kinds import is_table
 from acteon.server.config.references import Secrets
 from acteon.server.config.structure import UNKNOWN, Place, Problem
 from acteon.server.lines import one_line
+
+_ENTRIES: Final[Mapping[str, tuple[str, str]]] = {
+    "providers": ("provider", "name"),
+    "users": ("user", "username"),
+    "api_keys": ("API key", "name"),
+}
+"""Lists of tables: what one of them is called, and the key that says which one it is."""
 
 
 @define(eq=False, repr=False)
@@ -60,23 +67,25 @@ class Report:
         for end in range(len(place), 0, -1):
             if place[:end] in self.origins:
                 return self.origins[place[:end]]
-        if place[0] == "providers":
+        if place[0] in _ENTRIES:
             keys = _keys(place[2:])
-            return f"{self.source}: {self.provider(place)}{f': {keys}' if keys else ''}"
+            return f"{self.source}: {self.entry(place)}{f': {keys}' if keys else ''}"
         section = "audit.redact" if place[:2] == ("audit", "redact") else str(place[0])
         keys = _keys(place[section.count(".") + 1 :])
         return f"{self.source}: [{section}]{f' {keys}' if keys else ''}"
 
-    def provider(self, place: Place) -> str:
-        """Return what the operator calls the provider at `place`."""
+    def entry(self, place: Place) -> str:
+        """Return what the operator calls the provider, user or key at `place`."""
+        section = str(place[0])
+        kind, key = _ENTRIES[section]
         if len(place) < 2 or not isinstance(place[1], int):
-            return "[[providers]]"
-        tables: list[Any] = self.tree["providers"]
+            return f"[[{section}]]"
+        tables: list[Any] = self.tree[section]
         table = tables[place[1]]
-        name = table.get("name") if is_table(table) else None
+        name = table.get(key) if is_table(table) else None
         if isinstance(name, str) and name:
-            return f"provider {str(name)!r}"
-        return f"[[providers]] number {place[1] + 1}"
+            return f"{kind} {str(name)!r}"
+        return f"[[{section}]] number {place[1] + 1}"
 
 
 def _keys(keys: Place) -> str:

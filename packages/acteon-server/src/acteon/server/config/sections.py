@@ -21,7 +21,6 @@ from acteon.server.config.checks import (
     listenable,
     names,
     networks,
-    off,
     origins,
 )
 from acteon.server.config.references import Secrets
@@ -31,6 +30,7 @@ PLUGIN: Final = "acteon.plugin"
 
 _INSTANT = timedelta(milliseconds=1)
 _SECOND = timedelta(seconds=1)
+_MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _YEAR = timedelta(days=365)
@@ -63,7 +63,7 @@ class ServerSection:
         asgi: Which program speaks HTTP.
         read_timeout: How long a request may take to arrive.
         allow_anonymous: Whether everybody who reaches the server may use it, though it listens
-            beyond this machine and asks nobody who they are.
+            beyond this machine and asks nobody who they are. With `[auth]` it is not needed.
         cors_allowed_origins: Pages that browsers let use the server; None: all.
         trusted_proxies: Networks of proxies that are believed when they tell by `X-Forwarded-For`
             where a request comes from.
@@ -141,9 +141,13 @@ class AuditSection:
         store_payload: Whether records hold the payloads.
         mode: `sync` answers a dispatch when its record is written, `batched` before: records are
             written together, a moment later.
-        max_queue: The most records that wait to be written.
-        on_overflow: Whether dispatches wait a little for room in a full queue, or their records
-            are dropped, and counted, at once.
+        flush_delay: How long a record waits for others to be written with it; what waits is lost
+            with the process. ClickHouse is best served with half a second.
+        max_queue: The most records that wait to be written: as many seconds as the store may be
+            away, times the dispatches of a second.
+        on_overflow: Whether dispatches wait for room in a full queue, or their records are
+            dropped, and counted, at once.
+        block_for: How long they wait; then their records are dropped, and counted, too.
         redact: What the audit trail must not hold.
         settings: Of the `Config` of that plugin; None: its defaults.
     """
@@ -156,8 +160,14 @@ class AuditSection:
     cleanup_interval: timedelta = field(default=_HOUR, validator=between(_SECOND, _YEAR))
     store_payload: bool = True
     mode: Literal["batched", "sync"] = "batched"
+    flush_delay: timedelta = field(
+        default=timedelta(milliseconds=20), validator=between(timedelta(0), _MINUTE)
+    )
     max_queue: int = field(default=10_000, validator=between(1, 10_000_000))
     on_overflow: Literal["block", "drop"] = "block"
+    block_for: timedelta = field(
+        default=timedelta(milliseconds=200), validator=between(timedelta(0), _HOUR)
+    )
     redact: RedactSection = field(factory=RedactSection)
     settings: object = field(default=None, repr=False, metadata={PLUGIN: True})
 
@@ -214,31 +224,33 @@ class ExecutorSection:
 
 @frozen(kw_only=True)
 class AuthSection:
-    """`[auth]`: who may do what; it can be written down, but not enabled.
+    """`[auth]`: who may do what; see `authentication.md`.
 
     Attributes:
-        enabled: Whether callers must say who they are; not part of this version.
-        config_path: The file with users, keys and what they may do.
-        watch: Whether that file is read again when it changes.
+        enabled: Whether callers must say who they are.
+        config_path: The file with users, keys and what they may do; a relative path is looked for
+            beside this file.
+        watch: Whether that file is read again when it changes. What cannot be used is logged, and
+            the accounts stay as they are.
     """
 
-    enabled: bool = field(default=False, validator=off("authentication"))
+    enabled: bool = False
     config_path: Path = Path("auth.toml")
     watch: bool = True
 
 
 @frozen(kw_only=True)
 class RateLimitSection:
-    """`[rate_limit]`: how much callers may ask for; it can be written down, but not enabled.
+    """`[rate_limit]`: how much callers may ask for; see `rate-limits.md`.
 
     Attributes:
-        enabled: Whether callers are limited; not part of this version.
-        config_path: The file with the limits.
+        enabled: Whether callers, and tenants if the file says so, are limited.
+        config_path: The file with the limits; a relative path is looked for beside this file.
         on_error: What becomes of a request when the store cannot count.
         batch_cost: What a batch counts as: one request, or as many as it has actions.
     """
 
-    enabled: bool = field(default=False, validator=off("rate limiting"))
+    enabled: bool = False
     config_path: Path = Path("ratelimit.toml")
     on_error: OnLimitError = OnLimitError.ALLOW
     batch_cost: Literal["request", "actions"] = "request"

@@ -17,7 +17,14 @@ from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, override
 
-from acteon.server.config.kinds import Hook, WrongKindError, is_list, is_table, register_kinds
+from acteon.server.config.kinds import (
+    DiscreetError,
+    Hook,
+    WrongKindError,
+    is_list,
+    is_table,
+    register_kinds,
+)
 from acteon.server.config.references import Referenced, named_like_a_secret
 from acteon.server.config.sections import PLUGIN
 
@@ -229,6 +236,8 @@ def _shown(error: Exception, place: Place, value: Any, wanted: str) -> str:
 
 
 def _without_value(error: Exception, wanted: str) -> str:
+    if isinstance(error, DiscreetError):
+        return str(error)
     if wanted:
         return f"wanted {wanted}; what stands there (not shown here) is none"
     if isinstance(error, WrongKindError):

@@ -5,17 +5,24 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from acteon.gateway import Gateway
+from acteon.server.auth.signin import SignIn
 from acteon.server.config import ServerSection
 from acteon.server.http.answers import send_empty
 from acteon.server.http.audit import AuditEndpoints
-from acteon.server.http.auth import AuthEndpoints
+from acteon.server.http.auth import AuthEndpoints, login_limits
 from acteon.server.http.bodies import BodyReader
 from acteon.server.http.cors import CorsPolicy
 from acteon.server.http.dispatch import BatchRoute, DispatchRoute
 from acteon.server.http.docs import DocsEndpoints
 from acteon.server.http.edge import HttpApp
 from acteon.server.http.health import HealthEndpoints
-from acteon.server.http.identity import Authenticate, Entrance, Limit, anonymous
+from acteon.server.http.identity import (
+    Authenticate,
+    Entrance,
+    Limit,
+    LimitActions,
+    anonymous,
+)
 from acteon.server.http.letters import DeadLetterEndpoints
 from acteon.server.http.mounting import sent_path
 from acteon.server.http.prometheus import registry_of
@@ -31,6 +38,8 @@ def create_app(
     *,
     authenticate: Authenticate = anonymous,
     limit: Limit | None = None,
+    limit_actions: LimitActions | None = None,
+    sign_in: SignIn | None = None,
 ) -> HttpApp:
     """Return the ASGI application that serves `gateway`, which is open as long as it is used.
 
@@ -42,23 +51,27 @@ def create_app(
         server: The limits of requests, and which pages may use the server; None: the defaults.
         authenticate: Tells who sent a request to a route that not everybody may use.
         limit: Counts these requests.
+        limit_actions: Counts the actions that they are about to dispatch.
+        sign_in: Gives users tokens for passwords; None: nobody can sign in.
     """
     entrance = Entrance(authenticate, limit)
     settings = server or ServerSection()
     bodies = BodyReader(settings)
-    dispatch = DispatchRoute(gateway, bodies)
-    batch = BatchRoute(gateway, bodies, settings.max_batch)
+    dispatch = DispatchRoute(gateway, bodies, limit_actions)
+    batch = BatchRoute(gateway, bodies, settings.max_batch, limit_actions)
     rules = RuleEndpoints(gateway, bodies)
     audit = AuditEndpoints(gateway.audit)
     replays = ReplayEndpoints(gateway, bodies)
     letters = DeadLetterEndpoints(gateway.dead_letters, gateway.audit)
+    auth = AuthEndpoints(BodyReader(login_limits(settings)), sign_in, gateway.audit)
 
     def protected(path: str, **methods: Endpoint) -> RawRoute:
         apps = {method: answering(endpoint) for method, endpoint in methods.items()}
         return RawRoute(path, apps, entrance)
 
     routes = [
-        *_public_routes(gateway, bodies),
+        *_public_routes(gateway, sign_in),
+        RawRoute("/v1/auth/login", {"POST": answering(auth.login)}),
         RawRoute("/v1/dispatch", {"POST": dispatch}, entrance),
         RawRoute("/v1/dispatch/batch", {"POST": batch}, entrance),
         protected("/v1/rules", GET=rules.list_all),
@@ -73,7 +86,7 @@ def create_app(
         protected("/v1/audit/{action_id}", GET=audit.latest),
         protected("/v1/dlq/stats", GET=letters.stats),
         protected("/v1/dlq/drain", POST=letters.drain),
-        protected("/v1/auth/logout", POST=AuthEndpoints(bodies).logout),
+        protected("/v1/auth/logout", POST=auth.logout),
     ]
     direct = Direct(
         {b"/v1/dispatch": dispatch, b"/v1/dispatch/batch": batch},
@@ -88,8 +101,9 @@ def create_app(
     )
 
 
-def _public_routes(gateway: Gateway, bodies: BodyReader) -> list[RawRoute]:
-    health = HealthEndpoints(gateway, registry_of(gateway))
+def _public_routes(gateway: Gateway, sign_in: SignIn | None) -> list[RawRoute]:
+    book = None if sign_in is None else sign_in.book
+    health = HealthEndpoints(gateway, registry_of(gateway, book))
     docs = DocsEndpoints()
     reading = {
         "/health": health.health,
@@ -101,10 +115,7 @@ def _public_routes(gateway: Gateway, bodies: BodyReader) -> list[RawRoute]:
         "/swagger-ui/": docs.index,
         "/swagger-ui/{file}": docs.asset,
     }
-    return [
-        *(RawRoute(path, {"GET": answering(endpoint)}) for path, endpoint in reading.items()),
-        RawRoute("/v1/auth/login", {"POST": answering(AuthEndpoints(bodies).login)}),
-    ]
+    return [RawRoute(path, {"GET": answering(endpoint)}) for path, endpoint in reading.items()]
 
 
 @frozen

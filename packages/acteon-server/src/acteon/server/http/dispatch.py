@@ -17,15 +17,21 @@ from acteon.server.auth import ForbiddenError, Permission, Principal, principal_
 from acteon.server.http.answers import encode, send_json
 from acteon.server.http.bodies import BodyReader
 from acteon.server.http.errors import RequestError, error_response
+from acteon.server.http.identity import LimitActions
 from acteon.server.http.queries import flag, read_query
 
 
 @frozen
 class DispatchRoute:
-    """`POST /v1/dispatch`: one action in, what became of it out."""
+    """`POST /v1/dispatch`: one action in, what became of it out.
+
+    Attributes:
+        limit: Counts the action; None: there may be as many as they like.
+    """
 
     gateway: Gateway
     bodies: BodyReader
+    limit: LimitActions | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         dry_run = _dry_run(scope)
@@ -33,6 +39,8 @@ class DispatchRoute:
         principal = principal_of(scope)
         principal.require(Permission.DISPATCH)
         principal.require_grant(action)
+        if self.limit is not None:
+            await self.limit(scope, (action,))
         if dry_run:
             answer = encode_json((await self.gateway.preview(action)).as_json())
         else:
@@ -46,11 +54,13 @@ class BatchRoute:
 
     Attributes:
         max_batch: The most actions that are taken at once; None: as many as the body holds.
+        limit: Counts the actions; None: there may be as many as they like.
     """
 
     gateway: Gateway
     bodies: BodyReader
     max_batch: int | None
+    limit: LimitActions | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         dry_run = _dry_run(scope)
@@ -58,6 +68,8 @@ class BatchRoute:
         principal = principal_of(scope)
         _check(principal, actions)
         self._check_size(actions)
+        if self.limit is not None:
+            await self.limit(scope, actions)
         items = await (self._preview(actions) if dry_run else self._run(actions, principal.caller))
         await send_json(send, 200, b"[" + b",".join(items) + b"]")
 

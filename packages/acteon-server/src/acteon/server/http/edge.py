@@ -110,6 +110,8 @@ class HttpApp:
 async def _send_failure(send: Send, failure: Failure) -> None:
     wait = failure.retry_after
     more: Headers = [] if wait is None else [(b"retry-after", b"%d" % wait)]
+    if failure.status == 401:
+        more.append((b"www-authenticate", b"Bearer"))
     await send_json(send, failure.status, encode(failure.body), more)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from attrs import frozen
+from msgspec import UNSET
 
 from acteon.core import ActeonError
 from acteon.gateway import (
@@ -12,8 +13,9 @@ from acteon.gateway import (
     NotReplayableError,
     RuleNotFoundError,
 )
-from acteon.server.auth import ForbiddenError, UnauthorizedError
-from acteon.server.http.shapes import ErrorResponse
+from acteon.server.auth import ForbiddenError, UnauthorizedError, UnavailableError
+from acteon.server.http.shapes import ErrorResponse, RateLimitedResponse
+from acteon.server.ratelimit import RateLimitedError
 
 _CODES: Final[Mapping[int, str]] = {
     400: "INVALID_REQUEST",
@@ -71,9 +73,11 @@ def failure_of(error: ActeonError) -> Failure:
             return Failure(401, said)
         case ForbiddenError():
             return Failure(403, said)
+        case RateLimitedError():
+            return Failure(429, _rate_limited(error), error.retry_after)
         case InProgressError():
             return Failure(503, said, int(error.retry_after.total_seconds()))
-        case DrainingError():
+        case DrainingError() | UnavailableError():
             return Failure(503, said)
         case RuleNotFoundError():
             return Failure(404, said)
@@ -88,6 +92,17 @@ def error_response(error: ActeonError) -> ErrorResponse:
     text = str(error)
     code = _CODES.get(error.status, error.code) if isinstance(error, RequestError) else error.code
     return ErrorResponse(error=text, code=code, message=text, retryable=error.retryable)
+
+
+def _rate_limited(error: RateLimitedError) -> RateLimitedResponse:
+    return RateLimitedResponse(
+        error=str(error),
+        code=error.code,
+        message=str(error),
+        retryable=error.retryable,
+        retry_after=error.retry_after,
+        limit=UNSET if error.limit is None else error.limit,
+    )
 
 
 INTERNAL: Final = Failure(

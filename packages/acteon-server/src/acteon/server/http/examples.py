@@ -127,5 +127,11 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "EraseRequest": {"tenant": "acme", "path": "to", "value": "user@example.com"},
     "EraseResponse": {"matched": 3, "erased": 3},
+    "LoginRequest": {"username": "alice", "password": "correct horse battery staple"},
+    "LoginResponse": {
+        "token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2ln",
+        "expires_in": 3600,
+    },
+    "LogoutResponse": {"status": "logged_out"},
     "DlqStatsResponse": {"enabled": True, "count": 2},
 }

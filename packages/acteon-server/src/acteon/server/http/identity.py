@@ -1,12 +1,12 @@
 """Who sent a request, and whether they are let in."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 
 from attrs import evolve, frozen
 from starlette.types import Scope
 
-from acteon.core import ANONYMOUS, Caller
+from acteon.core import ANONYMOUS, Action, Caller
 from acteon.server.auth import PRINCIPAL, Principal, trusted
 
 Authenticate = Callable[[Scope], Awaitable[Caller | Principal]]
@@ -19,6 +19,12 @@ Limit = Callable[[Scope, Principal], Awaitable[None]]
 """Counts a request of somebody, and raises if they have sent too many.
 
 It may leave headers for the answer, whatever that will be, in the scope: see `ANSWER_HEADERS`.
+"""
+
+LimitActions = Callable[[Scope, Sequence[Action]], Awaitable[None]]
+"""Counts actions that a request is about to dispatch, or preview, and raises if they are too many.
+
+Their sender may dispatch them; it has been counted as a request before.
 """
 
 ANSWER_HEADERS = "acteon.headers"

@@ -20,6 +20,7 @@ _CLASSES: Final = (
     ProviderResponse,
     Failed,
     shapes.ErrorResponse,
+    shapes.RateLimitedResponse,
     shapes.HealthResponse,
     shapes.MetricsResponse,
     shapes.ReadyResponse,
@@ -29,6 +30,9 @@ _CLASSES: Final = (
     shapes.ReloadResponse,
     shapes.SetEnabledRequest,
     shapes.SetEnabledResponse,
+    shapes.LoginRequest,
+    shapes.LoginResponse,
+    shapes.LogoutResponse,
     shapes.DlqStatsResponse,
     shapes.DlqEntry,
     shapes.DlqDrainResponse,
@@ -66,14 +70,57 @@ _NAMES: Final = {
 
 _STATUSES: Final[Mapping[int, str]] = {
     400: "The request makes no sense, or its body is no JSON",
+    401: "Nobody knows who asks",
+    403: "Who asks may not do that, or not there",
     404: "There is no such thing, or it is not enabled",
     408: "The body took too long",
     409: "What is known of the action is not enough to send it again",
     413: "The body is too large",
     415: "The body is not said to be JSON",
     422: "The body is JSON of another shape",
+    429: "Too many requests of the caller, or for a tenant",
     500: "The gateway could not do it",
     503: "Not now; ask again later",
+}
+
+
+def _json_content(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _number_header(text: str) -> Json:
+    return {"description": text, "schema": {"type": "integer", "minimum": 0}}
+
+
+_TOO_MANY: Final[Json] = {
+    "description": _STATUSES[429],
+    "headers": {
+        "Retry-After": _number_header("Seconds after which to try again"),
+        "X-RateLimit-Limit": _number_header("The most requests of the caller in a window"),
+        "X-RateLimit-Remaining": _number_header("How many more there is room for now"),
+    },
+    "content": _json_content(ref("RateLimitedResponse")),
+}
+
+
+_UNKNOWN: Final[Json] = {
+    "description": _STATUSES[401],
+    "headers": {
+        "WWW-Authenticate": {
+            "description": "How to say who asks",
+            "schema": {"type": "string", "const": "Bearer"},
+        }
+    },
+    "content": _json_content(ref("ErrorResponse")),
+}
+_SCHEMES: Final[Json] = {
+    "bearerAuth": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A token of `POST /v1/auth/login`, or an API key.",
+    },
+    "apiKeyAuth": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 
 
@@ -92,24 +139,25 @@ def openapi_document() -> Json:
         },
         "tags": [{"name": tag} for tag in dict.fromkeys(found.tag for found in OPERATIONS)],
         "paths": paths,
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), "securitySchemes": _SCHEMES},
     }
 
 
 def _described(operation: Operation) -> Json:
     answers = operation.answers
     media = {"text/plain": {"schema": TEXT}} if answers is None else _json_content(answers)
-    responses = {"200": {"description": "OK", "content": media}}
-    for status in sorted(operation.errors):
-        wrong = "NotReadyResponse" if operation.id == "ready" else "ErrorResponse"
-        content = _json_content(ref(wrong))
-        responses[str(status)] = {"description": _STATUSES[status], "content": content}
+    responses: Json = {"200": {"description": "OK", "content": media}}
+    for status in operation.refusals:
+        responses[str(status)] = _refusal(operation, status)
     described: Json = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "responses": responses,
     }
+    if not operation.public:
+        # The last one is for servers that ask nobody who they are.
+        described["security"] = [{"bearerAuth": []}, {"apiKeyAuth": []}, {}]
     if operation.parameters:
         described["parameters"] = list(operation.parameters)
     if operation.takes is not None:
@@ -118,8 +166,16 @@ def _described(operation: Operation) -> Json:
     return described
 
 
-def _json_content(schema: Json) -> Json:
-    return {"application/json": {"schema": schema}}
+def _refusal(operation: Operation, status: int) -> Json:
+    if status == 429:
+        return _TOO_MANY
+    if status == 401:
+        return _UNKNOWN
+    wrong = "NotReadyResponse" if operation.id == "ready" else "ErrorResponse"
+    said = ref(wrong)
+    if operation.id == "dispatch_batch" and status == 403:
+        said = {"type": "array", "items": said}
+    return {"description": _STATUSES[status], "content": _json_content(said)}
 
 
 def _schemas() -> Json:

@@ -40,7 +40,7 @@ class Operation:
     @property
     def refusals(self) -> tuple[int, ...]:
         """The statuses of all answers that are no success."""
-        return tuple(sorted(self.errors if self.public else (*self.errors, *_AT_THE_ENTRANCE)))
+        return tuple(sorted({*self.errors, *(() if self.public else _AT_THE_ENTRANCE)}))
 
 
 def ref(name: str) -> Json:
@@ -76,7 +76,7 @@ _FILTERS: Final = (
         "cursor", "query", TEXT, "`next_cursor` of an answer, in place of `offset`: what follows"
     ),
 )
-_AT_THE_ENTRANCE: Final = (429,)
+_AT_THE_ENTRANCE: Final = (401, 403, 429, 503)
 _BODY_ERRORS: Final = (400, 408, 413, 415, 422)
 
 OPERATIONS: Final = (
@@ -252,6 +252,26 @@ OPERATIONS: Final = (
         tag="DLQ",
         summary="Drain DLQ entries",
         answers=ref("DlqDrainResponse"),
+        errors=(404,),
+    ),
+    Operation(
+        path="/v1/auth/login",
+        method="post",
+        id="login",
+        tag="Auth",
+        summary="Get a token for a password",
+        answers=ref("LoginResponse"),
+        takes=ref("LoginRequest"),
+        public=True,
+        errors=(*_BODY_ERRORS, 401, 404, 429, 503),
+    ),
+    Operation(
+        path="/v1/auth/logout",
+        method="post",
+        id="logout",
+        tag="Auth",
+        summary="Make a token good for nothing",
+        answers=ref("LogoutResponse"),
         errors=(404,),
     ),
 )

@@ -19,17 +19,34 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from acteon.gateway import BUCKETS, Gateway, Histogram
+from acteon.server.auth.book import AccountBook
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | InfoMetricFamily
 
 OUTCOMES = ("executed", "deduplicated", "suppressed", "rerouted", "throttled", "failed")
 
 
-def registry_of(gateway: Gateway) -> CollectorRegistry:
-    """Return a registry of all that `gateway` counts, and nothing else."""
+def registry_of(gateway: Gateway, book: AccountBook | None = None) -> CollectorRegistry:
+    """Return a registry of all that `gateway` counts, how `book` is, and nothing else."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(GatewayCollector(gateway))
+    if book is not None:
+        registry.register(AccountsCollector(book))
     return registry
+
+
+@frozen
+class AccountsCollector(Collector):
+    """Tells whether the accounts in force are those of their file."""
+
+    book: AccountBook
+
+    def collect(self) -> Iterator[Family]:
+        yield GaugeMetricFamily(
+            "acteon_auth_file_refused",
+            "1 if the file of users and keys cannot be used as it is now, else 0.",
+            value=int(self.book.problem is not None),
+        )
 
 
 @frozen

@@ -1,9 +1,10 @@
 """What requests and answers say: the classes that decode them, encode them and document them."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from attrs import field, frozen
+from msgspec import UNSET, Meta, UnsetType
 
 
 @frozen(kw_only=True)
@@ -21,6 +22,19 @@ class ErrorResponse:
     code: str
     message: str
     retryable: bool
+
+
+@frozen(kw_only=True)
+class RateLimitedResponse(ErrorResponse):
+    """Too many requests.
+
+    Attributes:
+        retry_after: Seconds after which to try again.
+        limit: The most requests in a window; left out where it is the limit of a tenant.
+    """
+
+    retry_after: int
+    limit: int | UnsetType = UNSET
 
 
 @frozen(kw_only=True)
@@ -147,8 +161,28 @@ class SetEnabledResponse:
 class LoginRequest:
     """Who wants a token."""
 
-    username: str
-    password: str = field(repr=False)
+    username: Annotated[str, Meta(max_length=1024)]
+    password: Annotated[str, Meta(max_length=1024)] = field(repr=False)
+
+
+@frozen
+class LoginResponse:
+    """Somebody has signed in.
+
+    Attributes:
+        token: To be sent along as `Authorization: Bearer …`.
+        expires_in: Seconds for which it is good.
+    """
+
+    token: str = field(repr=False)
+    expires_in: int
+
+
+@frozen
+class LogoutResponse:
+    """The token is good for nothing any more."""
+
+    status: Literal["logged_out"] = "logged_out"
 
 
 @frozen
