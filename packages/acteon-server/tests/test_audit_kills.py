@@ -223,7 +223,7 @@ async def test_a_frozen_store_delays_no_shutdown(
     async with serving(config) as (process, url), aiohttp.ClientSession() as session:
         server.freeze()
         try:
-            action = {
+            action: dict[str, Any] = {
                 "namespace": "shop",
                 "tenant": "acme",
                 "provider": "nobody",

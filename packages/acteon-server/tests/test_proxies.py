@@ -15,7 +15,7 @@ from acteon.server.http.proxies import Proxies
 from acteon.server.testing import OpenApi
 
 PROXIES = Proxies.within(["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"])
-ACTION = {
+ACTION: dict[str, Any] = {
     "id": "a1",
     "namespace": "shop",
     "tenant": "t1",

@@ -9,7 +9,8 @@ class Caller:
 
     Attributes:
         id: User name or name of the API key; empty for nobody in particular.
-        auth_method: `"jwt"`, `"api_key"`, `"anonymous"`, `"cli"`, or empty for calls from code.
+        auth_method: `"jwt"`, `"api_key"`, `"password"`, `"anonymous"`, `"cli"`, or empty for calls
+            from code.
         address: The network address that they ask from; empty where that is not known.
     """
 
