@@ -216,3 +216,17 @@ def kept(
             return [record async for record in walk(store, AuditQuery(tenant="acme"))]
 
     return tell
+
+
+@pytest.fixture(params=["auth off", "auth on"])
+def open_either(request: pytest.FixtureRequest, open_api: OpenApi, open_auth: OpenApi) -> OpenApi:
+    """Give what serves a gateway, with and without authentication; requests have a good key."""
+    if request.param == "auth off":
+        return open_api
+
+    @asynccontextmanager
+    async def open_one(*arguments: Any, **changes: Any) -> AsyncGenerator[Api]:
+        async with open_auth(*arguments, **changes) as api:
+            yield evolve(api, headers={"x-api-key": "op-key"})
+
+    return open_one

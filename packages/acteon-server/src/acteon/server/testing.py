@@ -108,14 +108,16 @@ class Api:
     Attributes:
         gateway: It.
         url: The server's.
+        headers: What every request carries.
     """
 
     gateway: Gateway
     url: str
+    headers: Mapping[str, str] = field(factory=dict[str, str])
 
     async def get(self, target: str, **headers: str) -> "Answer":
         """Return the answer to a GET."""
-        return await request(self.url, "GET", target, headers=headers)
+        return await request(self.url, "GET", target, headers={**self.headers, **headers})
 
     async def send(
         self,
@@ -137,6 +139,7 @@ class Api:
         """
         octets = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         headers = {name.replace("_", "-"): value for name, value in more.items()}
+        headers = {**self.headers, **headers}
         if body is not None and content_type is not None:
             headers["content-type"] = content_type
         return await request(self.url, method, target, octets, headers)
