@@ -22,9 +22,13 @@ import time
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
+from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from argon2 import PasswordHasher
 
 from acteon.audit import AuditTrail
 from acteon.audit_memory import MemoryAuditStore
@@ -72,7 +76,7 @@ request = function()
   end
   local body = items[1]
   if BATCH > 1 then body = "[" .. table.concat(items, ",") .. "]" end
-  return wrk.format("POST", nil, {["Content-Type"] = "application/json"}, body)
+  return wrk.format("POST", nil, {["Content-Type"] = "application/json", HEADER}, body)
 end
 """
 
@@ -146,10 +150,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def load(port: int, pid: int, connections: int, *, batch: int = 1) -> tuple[float, float]:
+def load(
+    port: int, pid: int, connections: int, *, batch: int = 1, header: tuple[str, str] | None = None
+) -> tuple[float, float]:
     """Return actions per second and the server's processor time for each, in µs."""
     template = json.dumps({**ACTION, "id": "@", "dedup_key": "@"})
+    more = "" if header is None else f'["{header[0]}"] = "{header[1]}"'
     text = LUA.replace("TEMPLATE", json.dumps(template)).replace("BATCH", str(batch))
+    text = text.replace("HEADER", more)
     path = "/v1/dispatch" if batch == 1 else "/v1/dispatch/batch"
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(text)
@@ -174,6 +182,56 @@ def show(what: str, rate: float, cpu: float | None = None, bare: float | None = 
     cost = "" if cpu is None else f"{cpu:8.0f} µs"
     ratio = "" if bare is None else f"{rate / bare:6.2f}"
     print(f"{what:<34}{rate:>10,.0f}/s {cost:>12} {ratio:>8}", flush=True)
+
+
+def guarded(config: Path, port: int) -> None:
+    """Measure what authentication and rate limits cost, beside a server that has none."""
+    key, password = "a-key", "a-password"
+    hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
+    grants = 'grants = [{ tenants = ["*"], namespaces = ["*"], actions = ["*"] }]'
+    (config.parent / "auth.toml").write_text(
+        f'[settings]\njwt_secret = "{"s" * 40}"\n'
+        f'[[users]]\nusername = "ann"\npassword_hash = "{hashed}"\nrole = "admin"\n{grants}\n'
+        f'[[api_keys]]\nname = "op"\nkey_hash = "{sha256(key.encode()).hexdigest()}"\n'
+        f'role = "operator"\n{grants}\n'
+    )
+    tier = "requests_per_window = 1000000000\n"
+    (config.parent / "ratelimit.toml").write_text(
+        f"[callers.default]\n{tier}[tenants]\nenabled = true\n[tenants.default]\n{tier}"
+    )
+    text = config.read_text()
+    switches = {"open": "", "auth": "[auth]\nenabled = true\n"}
+    switches["limits"] = switches["auth"] + "[rate_limit]\nenabled = true\n"
+    os.environ["ACTEON_AUTH_KEY"] = "00" * 32
+    plain = 0.0
+    for what, more in switches.items():
+        config.write_text(text + more)
+        with running("-m", "acteon.server", "-c", str(config), port=port) as server:
+            ways: dict[str, tuple[str, str] | None] = {"open": None}
+            if more:
+                ways = {f"{what}, API key": ("X-API-Key", key)}
+            if what == "auth":
+                ways["auth, token"] = ("Authorization", f"Bearer {token(port, password)}")
+            for way, header in ways.items():
+                rate, cpu = min(
+                    (load(port, server.pid, 32, header=header) for _ in range(3)),
+                    key=itemgetter(1),
+                )
+                plain = plain or cpu
+                show(way, rate, cpu)
+                print(f"{'':<34}{cpu - plain:>+9.1f} µs, {100 * (cpu / plain - 1):+.0f} %")
+
+
+def token(port: int, password: str) -> str:
+    """Return a token of the server's."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/auth/login",
+        json.dumps({"username": "ann", "password": password}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        said: dict[str, str] = json.load(answer)
+    return said["token"]
 
 
 def main() -> int:
@@ -209,6 +267,7 @@ def main() -> int:
             show(f"batches of {BATCH}, 4 connections", rate, cpu, bare[32])
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
                 print("counters:", answer.read().decode())
+        guarded(config, port)
         print(f"start to first answer {seconds:.2f} s, memory then {megabytes:.0f} MB")
     return 0
 

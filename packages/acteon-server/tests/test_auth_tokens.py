@@ -13,7 +13,15 @@ from jwt.algorithms import HMACAlgorithm
 
 from acteon.server.auth import EVERYTHING, Grant, Role
 from acteon.server.auth.accounts import TokenSettings, User
-from acteon.server.auth.tokens import LEEWAY, TokenError, issue, read
+from acteon.server.auth.tokens import (
+    LEEWAY,
+    LONGEST_KNOWN,
+    MOST_KNOWN,
+    KnownTokens,
+    TokenError,
+    issue,
+    read,
+)
 
 NOW = datetime(2025, 1, 1, 12, tzinfo=UTC)
 SECRET = "a secret of more than thirty-two bytes"
@@ -218,3 +226,42 @@ def test_names_come_back_as_they_were(name: str, role: Role) -> None:
     user = User(name=name, password_hash="", role=role, grants=(GRANT,))
     claims = read(issue(user, "s", SETTINGS, NOW), SETTINGS.secrets, NOW)
     assert (claims.sub, Role.named(claims.role)) == (name, role)
+
+
+def known_failure(known: KnownTokens, now: datetime, *secrets: str) -> str:
+    with pytest.raises(TokenError) as caught:
+        known.read(GOOD, secrets, now)
+    return str(caught.value)
+
+
+def test_a_known_token_is_good_as_long_as_it_would_be_unknown() -> None:
+    known = KnownTokens()
+    for _ in range(2):
+        assert known.read(GOOD, (SECRET,), NOW) == read(GOOD, (SECRET,), NOW)
+    late = NOW + timedelta(minutes=10) + LEEWAY
+    assert known.read(GOOD, (SECRET,), late)
+    ended = late + timedelta(seconds=1)
+    assert known_failure(known, ended, SECRET) == "invalid token: ExpiredSignature"
+    assert known_failure(known, NOW, OTHER) == "invalid token: InvalidSignature"
+    assert known.read(GOOD, (OTHER, SECRET), NOW)
+
+
+@given(st.lists(st.sampled_from([GOOD, GOOD + "x", "x" + GOOD, GOOD.swapcase(), "a.b.c", ""])))
+def test_what_is_known_makes_no_other_text_good(tokens: list[str]) -> None:
+    known = KnownTokens()
+    for token in tokens:
+        if token == GOOD:
+            assert known.read(token, (SECRET,), NOW).sub == "alice"
+        else:
+            with pytest.raises(TokenError):
+                known.read(token, (SECRET,), NOW)
+
+
+def test_no_more_than_some_are_known() -> None:
+    known = KnownTokens()
+    for number in range(MOST_KNOWN + 10):
+        known.read(signed(HEAD, {**CLAIMS, "jti": str(number)}), (SECRET,), NOW)
+    assert len(known._good) == MOST_KNOWN  # pyright: ignore[reportPrivateUsage]
+    long = signed(HEAD, {**CLAIMS, "jti": "x" * LONGEST_KNOWN})
+    assert known.read(long, (SECRET,), NOW).sub == "alice"
+    assert long not in known._good  # pyright: ignore[reportPrivateUsage]

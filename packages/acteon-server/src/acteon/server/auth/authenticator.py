@@ -16,7 +16,7 @@ from acteon.server.auth.errors import UnauthorizedError
 from acteon.server.auth.principal import Principal
 from acteon.server.auth.roles import Role
 from acteon.server.auth.sessions import Sessions
-from acteon.server.auth.tokens import TokenError, read
+from acteon.server.auth.tokens import KnownTokens, TokenError
 
 _BEARER: Final = re.compile(rb"bearer +([!-~][\t -~]*)", re.IGNORECASE)
 _VISIBLE: Final = re.compile(rb"[\t -~]*")
@@ -44,6 +44,7 @@ class Authenticator:
     sessions: Sessions
     clock: Clock = SYSTEM_CLOCK
     _keys: "_Keys" = field(init=False, repr=False)
+    _tokens: KnownTokens = field(factory=KnownTokens, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._keys = _Keys.of(self.book.current)
@@ -83,7 +84,7 @@ class Authenticator:
         return holder.principal
 
     async def _with_token(self, token: str) -> Principal:
-        claims = read(token, self.book.current.tokens.secrets, self.clock.now())
+        claims = self._tokens.read(token, self.book.current.tokens.secrets, self.clock.now())
         if not await self.sessions.is_open(claims.jti):
             raise TokenError("token has been revoked")
         if Role.named(claims.role) is None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from attrs import frozen
+from attrs import define, field, frozen
 
 from acteon.core import Reader, WireError
 from acteon.server.auth.accounts import TokenSettings, User
@@ -22,6 +22,12 @@ T = TypeVar("T")
 
 LEEWAY: Final = timedelta(seconds=60)
 """How long a token is taken to be good after its end: clocks of nodes differ."""
+
+
+MOST_KNOWN: Final = 4096
+"""So many good tokens are remembered."""
+LONGEST_KNOWN: Final = 4096
+"""Characters of the longest of them."""
 
 
 class TokenError(UnauthorizedError):
@@ -131,11 +137,43 @@ def read(token: str, secrets: Sequence[str], now: datetime) -> Claims:
         raise _invalid("InvalidAlgorithm")
     _verify(f"{head}.{body}", signature, secrets)
     claims = _read(_CLAIMS, body)
-    if claims.exp < int((now - LEEWAY).timestamp()):
-        raise _invalid("ExpiredSignature")
+    _check_end(claims, now)
     if claims.aud is not None:
         raise _invalid("InvalidAudience")
     return claims
+
+
+@define(eq=False)
+class KnownTokens:
+    """Reads tokens as `read` does, and remembers the good ones: they come with every request.
+
+    What is remembered is that somebody with a secret has signed them. Which text it is asked for
+    is looked up by a hash that nobody outside can foresee.
+    """
+
+    _secrets: Sequence[str] = ()
+    _good: dict[str, Claims] = field(factory=dict[str, Claims], repr=False)
+
+    def read(self, token: str, secrets: Sequence[str], now: datetime) -> Claims:
+        """Return what `token` says, or raise, as the function does."""
+        if secrets != self._secrets:
+            self._secrets = secrets
+            self._good.clear()
+        claims = self._good.get(token)
+        if claims is not None:
+            _check_end(claims, now)
+            return claims
+        claims = read(token, secrets, now)
+        if len(token) <= LONGEST_KNOWN:
+            if len(self._good) >= MOST_KNOWN:
+                del self._good[next(iter(self._good))]  # Which came first longest ago.
+            self._good[token] = claims
+        return claims
+
+
+def _check_end(claims: Claims, now: datetime) -> None:
+    if claims.exp < int((now - LEEWAY).timestamp()):
+        raise _invalid("ExpiredSignature")
 
 
 def _read(reader: Reader[T], part: str) -> T:
