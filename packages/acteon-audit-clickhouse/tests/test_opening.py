@@ -1,6 +1,7 @@
 """The table is made when it is missing, completed when it is old, and not taken from others."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -19,6 +20,7 @@ from servers import clickhouse
 pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
 
 Execute = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
+KEY = "(id String, dispatched_at Int64, version UInt64)"
 READERS = """
 <profiles><default/><reader><readonly>2</readonly></reader></profiles>
 """
@@ -78,7 +80,23 @@ async def test_an_older_table_gets_what_it_lacks(
         ),
         (
             "(id String, dispatched_at Int64, version UInt64) ENGINE = MergeTree ORDER BY id",
-            "its engine is no ReplacingMergeTree",
+            r"its engine is no ReplacingMergeTree\(version\)",
+        ),
+        (
+            f"{KEY} ENGINE = ReplacingMergeTree ORDER BY (dispatched_at, id)",
+            r"its engine is no ReplacingMergeTree\(version\)",
+        ),
+        (
+            f"{KEY} ENGINE = ReplacingMergeTree(dispatched_at) ORDER BY (dispatched_at, id)",
+            r"its engine is no ReplacingMergeTree\(version\)",
+        ),
+        (
+            f"{KEY} ENGINE = ReplacingMergeTree(version) ORDER BY (id, dispatched_at)",
+            r"it is not sorted by \(dispatched_at, id\)",
+        ),
+        (
+            f"{KEY} ENGINE = ReplacingMergeTree(version) ORDER BY dispatched_at",
+            r"it is not sorted by \(dispatched_at, id\)",
         ),
     ],
 )
@@ -89,6 +107,32 @@ async def test_a_table_of_others_is_left_alone(
     with pytest.raises(ConfigError, match=f"is none of ours: {why}; set another 'prefix'"):
         async with ClickHouseAuditPlugin.open(config):
             pass
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "ReplacingMergeTree(version)",
+        "ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)",
+        "SharedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)",
+    ],
+)
+def test_an_engine_of_replicas_is_ours_too(engine: str) -> None:
+    layout = Layout("acteon", (18, 16))
+    definition = layout.definition().replace("ReplacingMergeTree(version)", engine)
+    names = re.findall(r"^ +(\w+) (?:ALIAS )?((?:Nullable\()?\w+\)?)", definition, re.MULTILINE)
+    assert layout.additions(dict(names), definition) == []
+
+
+async def test_files_that_were_merged_leave_the_disk_soon(
+    config: ClickHouseAuditConfig, execute: Execute
+) -> None:
+    async with ClickHouseAuditPlugin.open(config):
+        ((settings,),) = await execute(
+            f"SELECT engine_full FROM system.tables WHERE name = '{config.prefix}_audit'"
+        )
+    # By default they stay for eight minutes, and each write leaves some.
+    assert "old_parts_lifetime = 60" in settings
 
 
 async def test_who_may_not_make_it_is_told_what_to_do(

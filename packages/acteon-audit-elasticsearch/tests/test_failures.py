@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from time import monotonic
 from typing import TypeVar
@@ -22,7 +22,11 @@ from acteon.audit import (
     AuditTrail,
 )
 from acteon.audit.testing import NOON, make_record
-from acteon.audit_elasticsearch import ElasticsearchAuditConfig, ElasticsearchAuditPlugin
+from acteon.audit_elasticsearch import (
+    ElasticsearchAuditConfig,
+    ElasticsearchAuditPlugin,
+    Layout,
+)
 from servers import elasticsearch
 from servers.process import Server
 from servers.proxy import Proxy
@@ -39,6 +43,7 @@ RECOVERED = 5.0
 AWAY = ("WARNING", "the audit store is lost")
 BACK = ("INFO", "the audit store is back")
 MADE = ("INFO", "the index was made")
+RECOVERIES = "cluster.routing.allocation.node_initial_primaries_recoveries"
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +250,38 @@ async def test_an_index_that_takes_no_writes_is_one_that_may_again(
             client.indices.put_settings(index=f"{prefix}_audit", settings={"blocks.write": None})
         await store.write([make_record()])
         assert (await store.query(AuditQuery())).total == 2
+
+
+async def test_a_part_of_the_records_is_never_taken_for_all(
+    doomed: Server, config: ElasticsearchAuditConfig, prefix: str
+) -> None:
+    layout = Layout.of(prefix)
+    definition = layout.definition
+    definition["settings"] |= {"index.number_of_shards": 2, "index.number_of_replicas": 0}
+    with Elasticsearch(doomed.url) as client, ExitStack() as stack:
+        stack.callback(lambda: client.indices.delete(index=layout.index))
+        client.indices.create(index=layout.index, **definition)
+        async with ElasticsearchAuditPlugin.open(
+            evolve(config, command_timeout_seconds=3)
+        ) as store:
+            records = [make_record() for _ in range(40)]
+            await store.write(records)
+            assert (await store.query(AuditQuery())).total == 40
+
+            # No shard that is lost comes back.
+            client.cluster.put_settings(persistent={RECOVERIES: 0})
+            stack.callback(lambda: client.cluster.put_settings(persistent={RECOVERIES: None}))
+            state = client.cluster.state(metric="routing_table", index=layout.index)
+            (copy,) = state["routing_table"]["indices"][layout.index]["shards"]["0"]
+            cancelled = {"index": layout.index, "shard": 0, "node": copy["node"]}
+            client.cluster.reroute(commands=[{"cancel": cancelled | {"allow_primary": True}}])
+            for query in (AuditQuery(), AuditQuery(tenant="acme", limit=1)):
+                with pytest.raises(AuditStorageError, match=r"\(503\)"):
+                    await store.query(query)
+            with pytest.raises(AuditStorageError, match=r"\(503\)"):
+                await store.clean_up(NOON)
+            with pytest.raises(AuditStorageError, match=r"of 40 not done, .+ \(503\)"):
+                await store.erase([record.id for record in records])
 
 
 async def test_an_index_that_was_removed_is_made_again_and_never_by_the_server(

@@ -4,6 +4,7 @@ All of it is understood by ClickHouse 18.16 and by current servers alike, but fo
 only current servers have.
 """
 
+import re
 from typing import Final, Self
 
 from attrs import frozen
@@ -48,6 +49,10 @@ MONTH: Final = (
 _DEFAULTS: Final = {"expires_at": f"DEFAULT {FOR_EVER}"}
 _ESSENTIAL: Final = ("id", "dispatched_at", VERSION)
 """Columns that cannot be added: the sort key, and what decides between rows."""
+_SORT_KEY: Final = "(dispatched_at, id)"
+_ORDER: Final = f"ORDER BY {_SORT_KEY}"
+_ENGINE: Final = re.compile(rf"ReplacingMergeTree\((?:'[^']*', '[^']*', )?{VERSION}\)")
+"""Replicas have a path and a name before that."""
 _READABLE: Final = {f"{name}_utc": f"toDateTime(intDiv({name}, 1000), 'UTC')" for name in INSTANTS}
 
 
@@ -93,7 +98,7 @@ class Layout:
             f"CREATE TABLE IF NOT EXISTS {self.table} (\n    {body}\n)\n"
             f"ENGINE = ReplacingMergeTree({VERSION})\n"
             f"PARTITION BY {MONTH}\n"
-            "ORDER BY (dispatched_at, id)\n"
+            f"{_ORDER}\n"
             "SETTINGS index_granularity = 1024, old_parts_lifetime = 60"
         )
 
@@ -113,8 +118,10 @@ class Layout:
                 raise ValueError(f"it has no column {name}")
             if columns.get(name, kind) != kind:
                 raise ValueError(f"its column {name} is {columns[name]}, not {kind}")
-        if "ReplacingMergeTree" not in definition:
-            raise ValueError("its engine is no ReplacingMergeTree")
+        if not _ENGINE.search(definition):
+            raise ValueError(f"its engine is no ReplacingMergeTree({VERSION})")
+        if _ORDER not in definition:
+            raise ValueError(f"it is not sorted by {_SORT_KEY}")
         alter = f"ALTER TABLE {self.table} ADD"
         found = [
             f"{alter} COLUMN {name} {_column(name)}" for name in COLUMNS if name not in columns

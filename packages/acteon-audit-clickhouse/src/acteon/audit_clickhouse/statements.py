@@ -19,6 +19,8 @@ _KEY: Final = "dispatched_at, id"
 _CANDIDATES: Final = 100
 """So many of an action's newest rows are looked at for its latest one."""
 _PAYLOAD: Final = "action_payload"
+_OF_EXPIRED: Final = "position(command, 'expires_at') > 0"
+_OF_ERASED: Final = f"position(command, '{_PAYLOAD}') > 0"
 
 
 @frozen
@@ -28,10 +30,12 @@ class Statements:
     Attributes:
         table: Its name.
         limit: Seconds after which the server gives up a query.
+        is_modern: Whether the server tells why a deletion fails, and can end it.
     """
 
     table: str
     limit: int
+    is_modern: bool = True
 
     def page(self, query: AuditQuery, earliest: int | None) -> str:
         """Return what gives the page of `query`, not looking at what is before `earliest`."""
@@ -94,24 +98,30 @@ class Statements:
         """Return what gives the months all of whose rows have expired, with the last instant."""
         return (
             f"SELECT {MONTH} AS month, max(dispatched_at) FROM {self.table} "
-            f"GROUP BY month HAVING max(expires_at) <= {now} ORDER BY month"
+            f"GROUP BY month HAVING max(expires_at) <= {now} ORDER BY month {self._limited}"
         )
 
     def count_month(self, month: int) -> str:
         """Return what counts the records of a month."""
-        return f"SELECT count() FROM {self.table} FINAL WHERE {MONTH} = {month}"
+        return f"SELECT count() FROM {self.table} FINAL WHERE {MONTH} = {month} {self._limited}"
 
     def drop_month(self, month: int) -> str:
         """Return what drops all rows of a month."""
         return f"ALTER TABLE {self.table} DROP PARTITION {month}"
 
     def expired(self, now: int) -> str:
-        """Return what counts the records that have expired."""
-        return f"SELECT uniqExact({_KEY}) FROM {self.table} WHERE expires_at <= {now}"
+        """Return what counts the rows that have expired."""
+        return f"SELECT count() FROM {self.table} WHERE expires_at <= {now} {self._limited}"
+
+    def expired_records(self, now: int) -> str:
+        """Return what counts the records that have expired: it needs memory for each of them."""
+        return (
+            f"SELECT uniqExact({_KEY}) FROM {self.table} WHERE expires_at <= {now} {self._limited}"
+        )
 
     def leftovers(self) -> str:
         """Return what counts the rows that still hold a payload which has been erased."""
-        return f"SELECT count() FROM {self.table} WHERE {self._left}"
+        return f"SELECT count() FROM {self.table} WHERE {self._left} {self._limited}"
 
     def delete_expired(self, now: int) -> str:
         """Return what begins to delete what has expired, and leftovers."""
@@ -123,18 +133,36 @@ class Statements:
 
     def deleting(self) -> str:
         """Return what counts the deletions under way."""
-        return (
-            "SELECT count() FROM system.mutations "
-            f"WHERE database = currentDatabase() AND table = '{self.table}' AND NOT is_done"
-        )
+        return f"SELECT count() {self._under_way}"
 
     def cleaning_up(self) -> str:
-        """Return what counts the deletions of expired records under way."""
-        return f"{self.deleting()} AND position(command, 'expires_at') > 0"
+        """Return what gives the deletions of expired records under way, the oldest first.
+
+        Of each the name, the age in seconds, and why it did not get on, if the server knows.
+        """
+        reason = "latest_fail_reason" if self.is_modern else "''"
+        return (
+            f"SELECT mutation_id, toInt64(now() - create_time), {reason} {self._under_way} "
+            f"AND {_OF_EXPIRED} ORDER BY create_time"
+        )
+
+    def end_failing(self) -> str:
+        """Return what ends the deletions of ours that do not get on."""
+        return (
+            f"KILL MUTATION WHERE database = currentDatabase() AND table = '{self.table}' "
+            f"AND NOT is_done AND latest_fail_reason != '' AND ({_OF_EXPIRED} OR {_OF_ERASED})"
+        )
 
     def ping(self) -> str:
         """Return what fails if there is no table."""
         return f"SELECT id FROM {self.table} LIMIT 0"
+
+    @property
+    def _under_way(self) -> str:
+        return (
+            "FROM system.mutations "
+            f"WHERE database = currentDatabase() AND table = '{self.table}' AND NOT is_done"
+        )
 
     @property
     def _limited(self) -> str:

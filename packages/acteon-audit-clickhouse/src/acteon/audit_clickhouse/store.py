@@ -48,7 +48,7 @@ class ClickHouseAuditStore(AuditStore):
 
     def __attrs_post_init__(self) -> None:
         seconds = max(1, round(self.limit.total_seconds()))
-        self._statements = Statements(self.layout.table, seconds)
+        self._statements = Statements(self.layout.table, seconds, self.layout.is_modern)
         self._removal = Removal(self.engine, self._statements, self.clock, self.patience)
 
     async def write(self, records: Sequence[AuditRecord]) -> None:

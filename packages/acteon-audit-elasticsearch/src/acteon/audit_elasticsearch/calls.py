@@ -18,6 +18,7 @@ from acteon.audit_elasticsearch.config import ElasticsearchAuditConfig
 from acteon.audit_elasticsearch.errors import (
     CALL_ERRORS,
     MissingIndexError,
+    TooLargeError,
     is_outage,
     line,
     translated,
@@ -118,6 +119,7 @@ class Calls:
         """Return the body of the answer to what `request` asks of the client.
 
         Raises:
+            TooLargeError: The answer would be too large; less may be asked for.
             AuditStorageError: There is no answer, or it refuses.
             AuditSerializationError: The server cannot take what was sent, if `writing`.
         """
@@ -127,7 +129,7 @@ class Calls:
             answer = await request(self._client)
         except CALL_ERRORS as error:
             ours = translated(error, self.where, writing=writing)
-            if is_outage(error):
+            if is_outage(error) and not isinstance(ours, TooLargeError):
                 self._outage.failed(ours, begun)
             else:
                 self._outage.answered(begun)
@@ -150,7 +152,8 @@ class Calls:
                 index=index,
                 refresh=refresh,
                 require_alias=True,
-                timeout=f"{limit * 1000:.0f}ms",
+                # Before we give up: it tells which are not done, for want of a shard, say.
+                timeout=f"{limit * 900:.0f}ms",
                 filter_path=_BULK_MEMBERS,
             ),
             writing=True,

@@ -20,6 +20,7 @@ _LONGEST: Final = 300
 _CREDENTIALS: Final = frozenset({401, 403})
 _OTHER_VERSION: Final = "media_type_header_exception"
 _TOO_LARGE: Final = 413
+_NO_MEMORY: Final = "circuit_breaking_exception"
 
 
 class MissingIndexError(AuditStorageError):
@@ -28,6 +29,10 @@ class MissingIndexError(AuditStorageError):
 
 class RefusedError(AuditStorageError):
     """The server does not do this for us, and would not do so a moment later."""
+
+
+class TooLargeError(AuditStorageError):
+    """The answer would be larger than the server, or what is before it, gives at once."""
 
 
 def is_outage(error: Exception) -> bool:
@@ -44,6 +49,8 @@ def translated(error: Exception, where: str, *, writing: bool = False) -> AuditE
         writing: Whether records were sent, which may be what is wrong.
     """
     text = f"elasticsearch at {where}: {said(error)}"
+    if not writing and isinstance(error, ApiError) and _is_too_large(error):
+        return TooLargeError(text)
     if not isinstance(error, ApiError) or is_outage(error):
         refused = isinstance(error, UnsupportedProductError)
         return RefusedError(text) if refused else AuditStorageError(text)
@@ -52,6 +59,13 @@ def translated(error: Exception, where: str, *, writing: bool = False) -> AuditE
     if writing and error.status_code in {400, _TOO_LARGE}:
         return AuditSerializationError(text)
     return RefusedError(text)
+
+
+def _is_too_large(error: ApiError) -> bool:
+    """Return whether less may be asked for; of a search, what each shard says is in the body."""
+    if error.status_code == 429:
+        return _NO_MEMORY in str(error.body)
+    return error.status_code == _TOO_LARGE
 
 
 def said(error: Exception) -> str:

@@ -17,8 +17,16 @@ from acteon.audit import (
 )
 from acteon.audit.totals import Totals
 from acteon.audit_elasticsearch.calls import MAX_BULK, Calls
-from acteon.audit_elasticsearch.documents import document, document_id, kept, micros, record, term
-from acteon.audit_elasticsearch.errors import MissingIndexError, line, reason
+from acteon.audit_elasticsearch.documents import (
+    JSON,
+    document,
+    document_id,
+    kept,
+    micros,
+    record,
+    term,
+)
+from acteon.audit_elasticsearch.errors import MissingIndexError, TooLargeError, line, reason
 from acteon.audit_elasticsearch.filters import (
     NEWEST_FIRST,
     Clause,
@@ -34,6 +42,10 @@ WINDOW: Final = 10_000
 """So deep into its results a search goes; `index.max_result_window`."""
 PIECE: Final = 5_000
 """So many records are removed at once."""
+_FIRST: Final = 100
+"""So many documents are asked for before it is known how large they are…"""
+_AT_ONCE: Final = 32 * 1024 * 1024
+"""… and so many bytes of them, about, from then on."""
 
 _DOCUMENTS: Final[Mapping[str, Any]] = {}
 _NAMES: Final[Mapping[str, Any]] = {"source": False}
@@ -184,7 +196,28 @@ class ElasticsearchAuditStore(AuditStore):
             else:
                 skip -= size
                 place = passed.hits[-1]["sort"]
-        return await self._search(clauses, size=limit, skip=skip, after=place, count=count)
+        return await self._documents(clauses, limit, skip=skip, after=place, count=count)
+
+    async def _documents(
+        self, clauses: list[Clause], limit: int, *, skip: int, after: Place | None, count: bool
+    ) -> "_Found":
+        """Return what a search gives, in pieces that the server, and the time, have room for."""
+        found = _Found([], 0)
+        piece, most = _FIRST, limit
+        while True:
+            size = min(piece, limit - len(found.hits))
+            try:
+                some = await self._search(clauses, size=size, skip=skip, after=after, count=count)
+            except TooLargeError:
+                if size <= 1:
+                    raise
+                piece = most = size // 2
+                continue
+            found = _Found(found.hits + some.hits, max(found.total, some.total))
+            if len(some.hits) < size or len(found.hits) == limit:
+                return found
+            piece = max(1, min(most, _AT_ONCE * size // max(1, _bytes(some.hits))))
+            skip, after, count = 0, some.hits[-1]["sort"], False
 
     async def _search(
         self,
@@ -238,6 +271,12 @@ class _Found:
 
     hits: list[Any]
     total: int
+
+
+def _bytes(hits: Sequence[Any]) -> int:
+    """Return about how large the documents of `hits` are."""
+    texts = (hit["_source"].get(name) for hit in hits for name in JSON)
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _parts(records: Sequence[AuditRecord]) -> Iterator[list[bytes]]:

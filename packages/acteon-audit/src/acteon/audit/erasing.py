@@ -16,6 +16,8 @@ from acteon.audit.store import AuditStore
 from acteon.audit.walking import walk_pages
 from acteon.core import format_instant
 
+_TOGETHER: Final = 500
+"""So many are removed at once: of a store that fails, what was done before is counted."""
 _LAST: Final = 1.0
 """So many seconds an erasure that is cut off waits for what it has begun."""
 _AT_ONCE: Final = 256 * 1024
@@ -68,8 +70,9 @@ class Erasure:
             async for page in pages:
                 found = await self._found(page.records)
                 self.matched += len(found)
-                if found and not dry_run:
-                    await self._remove(store, found)
+                if not dry_run:
+                    for start in range(0, len(found), _TOGETHER):
+                        await self._remove(store, found[start : start + _TOGETHER])
 
     async def _remove(self, store: AuditStore, found: list[str]) -> None:
         removing = asyncio.ensure_future(store.erase(found))
