@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 from attrs import define
@@ -26,6 +27,7 @@ from acteon.server.http.listening import listening
 from acteon.server.http.running import Shutdown, chosen_server, run_app
 from acteon.server.opening import NO_PROVIDERS, open_book, open_gateway
 from acteon.server.ratelimit import Limits, configured_limits
+from acteon.server.tls import certified
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,8 @@ async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -
     with _ordered_by_signals(shutdown), listening(server.host, server.port) as sockets:
         stack = AsyncExitStack()
         try:
+            directory = Path() if config.path is None else config.path.parent
+            tls = await stack.enter_async_context(certified(server.tls, directory=directory))
             limits = configured_limits(config)
             book = await open_book(stack, config, os.environ)
             gateway = await open_gateway(stack, config, providers=providers)
@@ -82,6 +86,7 @@ async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -
                 shutdown=shutdown,
                 read_timeout=server.read_timeout,
                 on_started=_announce,
+                tls=tls,
             )
         finally:
             await close(stack, shutdown)

@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
@@ -46,6 +47,7 @@ class RunningServer:
         app: What answers requests.
         shutdown_timeout: How long requests under way may take when it is left.
         read_timeout: How long the head of a request may take to arrive.
+        tls: What connections are encrypted with; None: they are not.
         url: Where it is reached, once it is entered.
     """
 
@@ -53,6 +55,7 @@ class RunningServer:
     app: HttpApp | None = None
     shutdown_timeout: timedelta = timedelta(seconds=5)
     read_timeout: timedelta = timedelta(seconds=30)
+    tls: ssl.SSLContext | None = None
     url: str = field(default="", init=False)
     _shutdown: Shutdown = field(init=False)
     _started: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -77,6 +80,7 @@ class RunningServer:
                 shutdown=self._shutdown,
                 read_timeout=self.read_timeout,
                 on_started=self._announce,
+                tls=self.tls,
             )
 
     def _announce(self, url: str) -> None:

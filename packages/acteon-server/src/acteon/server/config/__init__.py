@@ -16,6 +16,7 @@ from acteon.server.config.sections import (
     RulesSection,
     ServerSection,
     StateSection,
+    TlsSection,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Secrets",
     "ServerSection",
     "StateSection",
+    "TlsSection",
     "load_config",
     "parse_config",
     "parse_document",

@@ -64,6 +64,7 @@ _SECTIONS: Final[Mapping[str, type[Any]]] = {
     "rate_limit": RateLimitSection,
 }
 _BACKENDS: Final = (STATE_SECTION, AUDIT_SECTION)
+_NESTED: Final = {"redact": "audit", "tls": "server"}
 _UNRESOLVED: Final = Referenced("")
 _HEADINGS: Final = ", ".join([*(f"[{name}]" for name in _SECTIONS), "[[providers]]"])
 
@@ -338,8 +339,8 @@ def _owners() -> dict[str, str]:
 def _not_a_section(name: str, value: object) -> str:
     if is_table(value) or is_list(value):
         heading = f"[[{name}]]" if is_list(value) else f"[{name}]"
-        if name == "redact":
-            return f"{heading}: unknown section; did you mean [audit.redact]?"
+        if name in _NESTED:
+            return f"{heading}: unknown section; did you mean [{_NESTED[name]}.{name}]?"
         close = difflib.get_close_matches(name, [*_SECTIONS, "providers"], n=1)
         if not close:
             return f"{heading}: unknown section; there are {_HEADINGS}"

@@ -42,12 +42,14 @@ from acteon.server.config.sections import (
     RulesSection,
     ServerSection,
     StateSection,
+    TlsSection,
 )
 from acteon.server.config.structure import keys_of
 from acteon.state import StatePlugin
 
 _SECTIONS: Final[Mapping[str, type[Any]]] = {
     "server": ServerSection,
+    "server.tls": TlsSection,
     "state": StateSection,
     "audit": AuditSection,
     "audit.redact": RedactSection,
@@ -86,6 +88,9 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "headers": '{ X-Source = "acteon" }',
     "secret": '"a-long-random-text"',
     "allow_networks": '["10.1.0.0/16"]',
+    "certificate": '"/etc/acteon/server.pem"',
+    "key": '"/etc/acteon/server.key"',
+    "key_password": '"a-long-random-text"',
     "trusted_proxies": '["10.0.0.0/8"]',
 }
 """Values of keys that have no default, or an empty one."""

@@ -10,6 +10,8 @@ from acteon.server.config.references import Secrets
 from acteon.server.config.structure import UNKNOWN, Place, Problem
 from acteon.server.lines import one_line
 
+_NESTED: Final = (("audit", "redact"), ("server", "tls"))
+"""Sections that are keys of others."""
 _ENTRIES: Final[Mapping[str, tuple[str, str]]] = {
     "providers": ("provider", "name"),
     "users": ("user", "username"),
@@ -70,7 +72,7 @@ class Report:
         if place[0] in _ENTRIES:
             keys = _keys(place[2:])
             return f"{self.source}: {self.entry(place)}{f': {keys}' if keys else ''}"
-        section = "audit.redact" if place[:2] == ("audit", "redact") else str(place[0])
+        section = ".".join(map(str, place[:2])) if place[:2] in _NESTED else str(place[0])
         keys = _keys(place[section.count(".") + 1 :])
         return f"{self.source}: [{section}]{f' {keys}' if keys else ''}"
 

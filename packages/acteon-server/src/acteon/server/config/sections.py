@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import Enum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import field, frozen
 
@@ -24,6 +24,9 @@ from acteon.server.config.checks import (
     origins,
 )
 from acteon.server.config.references import Secrets
+
+if TYPE_CHECKING:
+    from attrs import Attribute
 
 PLUGIN: Final = "acteon.plugin"
 """Metadata of the attributes that hold a plugin's own settings, and are no keys."""
@@ -52,6 +55,28 @@ class OnLimitError(Enum):
     DENY = "deny"
 
 
+def _with_key(instance: "TlsSection", attribute: "Attribute[Any]", value: Path | None) -> None:
+    if (value is None) != (instance.certificate is None):
+        lacking = "key" if value is None else "certificate"
+        raise ValueError(f"a certificate is of use with its key only: {lacking!r} is missing")
+
+
+@frozen(kw_only=True)
+class TlsSection:
+    """`[server.tls]`: encrypted connections; renewed files are taken up while the server runs.
+
+    Attributes:
+        certificate: The PEM file of the certificate, and of those that it was signed by; None:
+            connections are not encrypted.
+        key: The PEM file of its private key.
+        key_password: The password of the key, if it is encrypted.
+    """
+
+    certificate: Path | None = None
+    key: Path | None = field(default=None, validator=_with_key)
+    key_password: str | None = field(default=None, repr=False)
+
+
 @frozen(kw_only=True)
 class ServerSection:
     """`[server]`: how the server listens.
@@ -69,6 +94,7 @@ class ServerSection:
             where a request comes from.
         max_batch: The most actions of one batch; None: as many as fit the body.
         max_body_bytes: The most bytes of a request's body.
+        tls: Encrypted connections.
     """
 
     host: str = field(default="127.0.0.1", converter=bare, validator=listenable)
@@ -85,6 +111,7 @@ class ServerSection:
     trusted_proxies: tuple[str, ...] = field(default=(), validator=networks)
     max_batch: int | None = field(default=None, validator=between(1, 1_000_000))
     max_body_bytes: int = field(default=2 * 1024 * 1024, validator=between(1, 1024**3))
+    tls: TlsSection = field(factory=TlsSection)
 
     @property
     def beyond_loopback(self) -> bool:

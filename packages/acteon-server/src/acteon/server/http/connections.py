@@ -7,7 +7,9 @@ idle time, and logs a traceback where the kernel gave a client up. This one does
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from socket import socket
+from ssl import SSLContext
 from typing import Any, cast
 
 from hypercorn.asyncio.tcp_server import TCPServer
@@ -54,6 +56,9 @@ async def serve_connections(
     config: Config,
     sockets: Sequence[socket],
     stopping: Callable[[], Awaitable[None]],
+    *,
+    tls: SSLContext | None,
+    handshake: timedelta,
 ) -> None:
     """Serve `app` until `stopping` returns and the requests under way have ended.
 
@@ -62,7 +67,10 @@ async def serve_connections(
         config: How to speak HTTP; what it says of sockets and time limits of the end is not used.
         sockets: Where to listen, already listening; they are closed at the end.
         stopping: Returns when no more requests are to be taken.
+        tls: What connections are encrypted with; None: they are not.
+        handshake: How long the beginning of an encrypted one may take.
     """
+    limit = None if tls is None else handshake.total_seconds()
     loop = asyncio.get_running_loop()
     context = WorkerContext(None)
     # Its types of ASGI messages are narrower than those of Starlette, the messages are the same.
@@ -85,7 +93,9 @@ async def serve_connections(
             group.create_task(connected(reader, writer))
 
         servers = [
-            await asyncio.start_server(accepted, sock=one, backlog=config.backlog)
+            await asyncio.start_server(
+                accepted, sock=one, backlog=config.backlog, ssl=tls, ssl_handshake_timeout=limit
+            )
             for one in sockets
         ]
         try:

@@ -49,11 +49,13 @@ def fast_protocol(read_timeout: timedelta) -> type[asyncio.Protocol]:
         _deaf = False
         _is_too_large = False
         _is_chunked = False
+        _is_encrypted = False
         _dawdling: asyncio.TimerHandle | None = None
 
         def connection_made(  # type: ignore[override]  # as in its base
             self, transport: asyncio.Transport
         ) -> None:
+            self._is_encrypted = transport.get_extra_info("sslcontext") is not None
             super().connection_made(JoinedTransport(transport, self.loop))
             self._dawdling = self.loop.call_later(limit, self.transport.close)
 
@@ -84,7 +86,8 @@ def fast_protocol(read_timeout: timedelta) -> type[asyncio.Protocol]:
             # only being written.
             if not self._ends_later():
                 self.transport.close()
-            return True
+            # An encrypted connection has no half that could stay open.
+            return not self._is_encrypted
 
         def send_400_response(self, msg: str) -> None:
             if self._ends_later():

@@ -36,10 +36,11 @@ def listening(host: str, port: int) -> Generator[list[socket.socket]]:
             ) from None
 
 
-def url_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket, scheme: str = "http") -> str:
     """Return the URL under which what listens on `bound` is reached."""
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if bound.family == socket.AF_INET6 else f"http://{host}:{port}"
+    named = f"[{host}]" if bound.family == socket.AF_INET6 else host
+    return f"{scheme}://{named}:{port}"
 
 
 def give_up_after(listener: socket.socket, limit: timedelta) -> None:

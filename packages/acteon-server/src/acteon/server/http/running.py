@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -100,6 +101,7 @@ async def run_app(
     shutdown: Shutdown,
     read_timeout: timedelta,
     on_started: Callable[[str], None],
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve `app` until `shutdown` is ordered and the requests under way have ended.
 
@@ -113,14 +115,15 @@ async def run_app(
         read_timeout: How long the head of a request may take to arrive, and how long a client may
             take nothing of its answer.
         on_started: Called with the URL of the first socket, when it listens.
+        tls: What connections are encrypted with; None: they are not.
     """
     serve = _serve_uvicorn if chosen_server(asgi) is Asgi.UVICORN else _serve_hypercorn
     for one in sockets:
         give_up_after(one, read_timeout)
         one.listen(BACKLOG)
-    on_started(url_of(sockets[0]))
+    on_started(url_of(sockets[0], "http" if tls is None else "https"))
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(serve(app, sockets, shutdown, read_timeout))
+        serving = group.create_task(serve(app, sockets, shutdown, read_timeout, tls))
         serving.add_done_callback(lambda _: shutdown.order())
         await shutdown.ordered()
         log.info("stopping", extra={"acteon.limit_seconds": shutdown.limit.total_seconds()})
@@ -135,7 +138,11 @@ async def run_app(
 
 
 async def _serve_uvicorn(
-    app: ASGIApp, sockets: Sequence[socket.socket], shutdown: Shutdown, read_timeout: timedelta
+    app: ASGIApp,
+    sockets: Sequence[socket.socket],
+    shutdown: Shutdown,
+    read_timeout: timedelta,
+    tls: ssl.SSLContext | None,
 ) -> None:
     import uvicorn
 
@@ -159,12 +166,18 @@ async def _serve_uvicorn(
         backlog=BACKLOG,
         timeout_keep_alive=int(KEEP_ALIVE.total_seconds()),
     )
+    config.load()
+    config.ssl = tls
     # Not `serve`, which takes the signals for itself.
     await Server(config)._serve(list(sockets))  # pyright: ignore[reportPrivateUsage]
 
 
 async def _serve_hypercorn(
-    app: ASGIApp, sockets: Sequence[socket.socket], shutdown: Shutdown, read_timeout: timedelta
+    app: ASGIApp,
+    sockets: Sequence[socket.socket],
+    shutdown: Shutdown,
+    read_timeout: timedelta,
+    tls: ssl.SSLContext | None,
 ) -> None:
     from hypercorn.config import Config
 
@@ -181,7 +194,9 @@ async def _serve_hypercorn(
     # A bounded queue whose application has answered already would block the connection for ever.
     config.max_app_queue_size = 0
     config.h11_max_incomplete_size = MAX_HEAD_BYTES
-    await serve_connections(guarded(app), config, sockets, shutdown.ordered)
+    await serve_connections(
+        guarded(app), config, sockets, shutdown.ordered, tls=tls, handshake=read_timeout
+    )
 
 
 def _quiet(name: str) -> None:
