@@ -202,6 +202,13 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", script, *(session.posargs or ["-max_total_time=60"]))
 
 
+@nox.session(default=False, name="audit-dependencies")
+def audit_dependencies(session: nox.Session) -> None:
+    """Look for known faults in what the server and all backends bring; asks pypi.org."""
+    session.install("-e", "packages/acteon[all]", "pip-audit>=2.10")
+    session.run("pip-audit", "--skip-editable", *session.posargs)
+
+
 @nox.session(venv_backend="none", default=False)
 def bump(session: nox.Session) -> None:
     """Set the version of every package, and what they pin of each other: `nox -s bump -- 0.2.0`."""

@@ -11,8 +11,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
-def test_every_test_that_the_guarantees_name_exists() -> None:
-    named = NAMED.findall((ROOT / "docs" / "guarantees.md").read_text())
+@pytest.mark.parametrize("page", ["guarantees.md", "security.md"])
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    named = NAMED.findall((ROOT / "docs" / page).read_text())
 
     assert len(named) > 10
     missing = [

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from starlette.types import Scope
 
+from acteon.audit import AuditTrail
+from acteon.audit_memory import MemoryAuditStore
 from acteon.core import Caller, ManualClock
 from acteon.gateway.testing import ScriptedProvider
 from acteon.server.auth import EVERYTHING, Grant, Principal, Role, UnauthorizedError
@@ -173,6 +175,18 @@ async def test_120_each_tenant_has_a_limit(limited: Limited, email: ScriptedProv
         ("100", remaining, "40") for remaining in ("99", "98", "97")
     ]
     assert [call.tenant for call in email.calls] == ["t1", "t9"]
+
+
+async def test_what_is_sent_again_costs_its_tenants(
+    limited: Limited, email: ScriptedProvider
+) -> None:
+    async with limited(tl(1), audit=AuditTrail(MemoryAuditStore())) as api:
+        assert (await api.post(DISPATCH, A)).status == 200
+        one = await api.post("/v1/audit/a1/replay")
+        several = await api.post("/v1/audit/replay", {"tenant": "t1"})
+        nothing = await api.post("/v1/audit/replay", {"tenant": "t9"})
+    assert [one.status, several.status, nothing.status] == [429, 429, 200]
+    assert len(email.calls) == 1
 
 
 async def test_121_a_batch_costs_a_tenant_one(limited: Limited, email: ScriptedProvider) -> None:

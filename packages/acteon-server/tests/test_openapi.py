@@ -198,6 +198,23 @@ async def test_answers_have_the_members_that_are_documented(open_api: OpenApi) -
         assert set((await api.post("/v1/dispatch", {})).json()) == known("ErrorResponse")
 
 
+async def test_the_page_takes_nothing_from_elsewhere_and_is_in_no_other_page(
+    open_api: OpenApi,
+) -> None:
+    async with open_api() as api:
+        for name in ("", "swagger-ui-bundle.js"):
+            answer = await api.get(f"/swagger-ui/{name}")
+            policy = answer.header("content-security-policy") or ""
+            rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+            assert (rules["default-src"], rules["script-src"]) == ("'none'", "'self'")
+            assert (rules["connect-src"], rules["frame-ancestors"]) == ("'self'", "'none'")
+            assert answer.header("x-content-type-options") == "nosniff"
+            assert answer.header("referrer-policy") == "no-referrer"
+        page = (await api.get("/swagger-ui/")).body.decode()
+        # No script stands in the page itself.
+        assert re.findall(r"<script(?! src=)", page) == []
+
+
 async def test_the_page_finds_all_it_asks_for_here(open_api: OpenApi) -> None:
     async with open_api() as api:
         page = (await api.get("/swagger-ui/")).body.decode()

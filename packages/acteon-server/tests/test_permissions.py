@@ -103,7 +103,7 @@ ENDPOINTS: dict[tuple[str, str], list[Endpoint]] = {
     ("POST", "/v1/rules/evaluate"): [
         Endpoint(
             permission=Permission.EVALUATE_RULES,
-            needs=Needs.THE_TENANT,
+            needs=Needs.EVERYTHING,
             target="/v1/rules/evaluate",
             body={"action": ACTION},
         )

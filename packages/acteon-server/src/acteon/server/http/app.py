@@ -61,7 +61,7 @@ def create_app(
     batch = BatchRoute(gateway, bodies, settings.max_batch, limit_actions)
     rules = RuleEndpoints(gateway, bodies)
     audit = AuditEndpoints(gateway.audit)
-    replays = ReplayEndpoints(gateway, bodies)
+    replays = ReplayEndpoints(gateway, bodies, limit_actions)
     letters = DeadLetterEndpoints(gateway.dead_letters, gateway.audit)
     auth = AuthEndpoints(BodyReader(login_limits(settings)), sign_in, gateway.audit)
 

@@ -6,6 +6,7 @@ All assets of the page are part of this package, so that it works without the in
 from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from attrs import define, field
@@ -16,6 +17,18 @@ from starlette.staticfiles import StaticFiles
 
 from acteon.server.http.answers import encode, json_text
 from acteon.server.http.openapi import openapi_document
+
+_SAFETY: Final = {
+    # Nothing from elsewhere, no script in the page itself, and no other page around it.
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+}
 
 
 @define(eq=False)
@@ -49,6 +62,7 @@ class DocsEndpoints:
             return Response(status_code=404)
         # They change with the package only; an hour is what one waits after an upgrade.
         response.headers["cache-control"] = "public, max-age=3600"
+        response.headers.update(_SAFETY)
         return response
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
+from typing import Protocol
 
 from attrs import evolve, frozen
 from starlette.types import Scope
 
-from acteon.core import ANONYMOUS, Action, Caller
+from acteon.core import ANONYMOUS, Caller
 from acteon.server.auth import PRINCIPAL, Principal, trusted
 
 Authenticate = Callable[[Scope], Awaitable[Caller | Principal]]
@@ -21,7 +22,17 @@ Limit = Callable[[Scope, Principal], Awaitable[None]]
 It may leave headers for the answer, whatever that will be, in the scope: see `ANSWER_HEADERS`.
 """
 
-LimitActions = Callable[[Scope, Sequence[Action]], Awaitable[None]]
+
+class OfTenant(Protocol):
+    """Something that belongs to a tenant: an action, or the record of one."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant."""
+        ...
+
+
+LimitActions = Callable[[Scope, Sequence[OfTenant]], Awaitable[None]]
 """Counts actions that a request is about to dispatch, or preview, and raises if they are too many.
 
 Their sender may dispatch them; it has been counted as a request before.

@@ -7,11 +7,11 @@ from typing import Self
 from attrs import frozen
 from starlette.types import Scope
 
-from acteon.core import SYSTEM_CLOCK, Action, Clock
+from acteon.core import SYSTEM_CLOCK, Clock
 from acteon.server.auth import Principal, principal_of
 from acteon.server.config import RateLimitSection
 from acteon.server.http.answers import Headers
-from acteon.server.http.identity import ANSWER_HEADERS
+from acteon.server.http.identity import ANSWER_HEADERS, OfTenant
 from acteon.server.ratelimit import Limits, RateLimitedError, RateLimiter, Standing
 from acteon.server.ratelimit.limits import ANONYMOUS
 from acteon.state import StateStore
@@ -56,7 +56,7 @@ class RequestLimits:
         """
         return self._count(scope, principal, 1)
 
-    async def actions(self, scope: Scope, actions: Sequence[Action]) -> None:
+    async def actions(self, scope: Scope, actions: Sequence[OfTenant]) -> None:
         """Count the `actions` of a request, which has been counted as one before.
 
         Tenants are counted in the order in which they first appear. Those before the one that has

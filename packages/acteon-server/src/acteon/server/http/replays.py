@@ -23,6 +23,7 @@ from acteon.server.http.filters import (
     read_erase_request,
     read_replay_request,
 )
+from acteon.server.http.identity import LimitActions
 from acteon.server.http.queries import flag, read_query
 from acteon.server.http.shapes import EraseResponse, ReplayItem, ReplayResponse
 
@@ -35,6 +36,7 @@ class ReplayEndpoints:
 
     gateway: Gateway
     bodies: BodyReader
+    limit: LimitActions | None = None
 
     async def replay(self, request: Request) -> Response:
         """Answer `POST /v1/audit/replay`."""
@@ -46,6 +48,8 @@ class ReplayEndpoints:
         if wanted.cursor is not None:
             query = evolve(query, after=read_cursor(wanted.cursor))
         page = await trail.query(query)
+        if self.limit is not None and page.records:
+            await self.limit(request.scope, page.records)
         done = await self._replay(
             page.records,
             principal,
@@ -76,6 +80,8 @@ class ReplayEndpoints:
         record = await trail.latest(action_id, scopes=principal.scopes)
         if record is None:
             raise RequestError(404, f"no audit record found for action: {action_id}")
+        if self.limit is not None:
+            await self.limit(request.scope, [record])
         (done,) = await self._replay(
             [record],
             principal,
