@@ -92,6 +92,7 @@ def limited(open_api: OpenApi, state: StateBackend, clock: ManualClock) -> Limit
         by_action: bool = False,
         auth: bool = False,
         server: ServerSection | None = None,
+        **changes: Any,
     ) -> AsyncGenerator[Api]:
         limiter = RateLimiter(state.store, on_error, clock)
         limits = RequestLimits(parse_limits(file), limiter, by_action=by_action)
@@ -101,6 +102,7 @@ def limited(open_api: OpenApi, state: StateBackend, clock: ManualClock) -> Limit
             limit=limits.request,
             limit_actions=limits.actions,
             server=server or ServerSection(),
+            **changes,
         ) as api:
             yield api
 

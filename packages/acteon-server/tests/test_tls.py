@@ -45,7 +45,7 @@ def written(folder: Path, name: str = "localhost", ca: trustme.CA = CA) -> TlsSe
 
 def trusting(ca: trustme.CA = CA) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    ca.configure_trust(context)
+    ca.configure_trust(context)  # pyright: ignore[reportUnknownMemberType]
     return context
 
 
