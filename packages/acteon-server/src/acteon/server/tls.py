@@ -131,10 +131,10 @@ class Certificate:
         if error.reason != "KEY_VALUES_MISMATCH" and b"ENCRYPTED" in self._read("key", self.key):
             wrong = "is another one" if self.password else "is missing"
             return f"the key in {self.key} is encrypted, and 'key_password' {wrong}"
-        match error.reason:
+        match str(error.reason):  # It may be None.
             case "KEY_VALUES_MISMATCH":
                 return f"the key in {self.key} is not that of the certificate in {self.chain}"
-            case None | "NO_START_LINE":
+            case "None" | "NO_START_LINE":
                 return f"{self.chain} or {self.key} is no PEM file: -----BEGIN is missing"
             case reason:
                 said = reason.lower().replace("_", " ")
