@@ -114,7 +114,9 @@ PARTIAL = ProviderResponse(ResponseStatus.PARTIAL)
 async def test_an_answer_ends_it(
     action: Action, response: ProviderResponse, certainty: Certainty
 ) -> None:
-    assert await Executor().execute(scripted(response), action) == Execution(response, certainty, 1)
+    assert await Executor().execute(scripted(response), action) == Execution(
+        response, certainty, 1, provider="p"
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ async def test_a_definite_error_ends_it(
     sink = MemoryDeadLetters()
     execution = await Executor(dead_letters=sink).execute(scripted(error), action)
     failed = Failed(code=code, message=message, retryable=False, attempts=1)
-    assert execution == Execution(failed, Certainty.NOT_DELIVERED, 1)
+    assert execution == Execution(failed, Certainty.NOT_DELIVERED, 1, provider="p")
     assert len(sink) == 0
 
 
@@ -153,7 +155,7 @@ async def test_a_retryable_error_is_tried_again_until_the_attempts_are_used_up(
     execution = await at_the_end(executor.execute(scripted(error), action), clock)
     attempts = retries + 1
     failed = Failed(code=code, message=message, retryable=True, attempts=attempts)
-    assert execution == Execution(failed, Certainty.NOT_DELIVERED, attempts)
+    assert execution == Execution(failed, Certainty.NOT_DELIVERED, attempts, provider="p")
     (letter,) = await sink.drain()
     assert letter == DeadLetter(
         action=action, error=message, code=code, attempts=attempts, timestamp=letter.timestamp
@@ -163,7 +165,7 @@ async def test_a_retryable_error_is_tried_again_until_the_attempts_are_used_up(
 async def test_a_later_success_is_the_outcome(action: Action, clock: ManualClock) -> None:
     executor = Executor(clock=clock)
     execution = await at_the_end(executor.execute(scripted(away(), SUCCESS), action), clock)
-    assert execution == Execution(SUCCESS, Certainty.DELIVERED, 2)
+    assert execution == Execution(SUCCESS, Certainty.DELIVERED, 2, provider="p")
 
 
 async def test_a_later_definite_error_stops_the_attempts(
@@ -192,7 +194,7 @@ async def test_an_unknown_end_is_repeated_where_that_does_no_harm(
 ) -> None:
     provider = scripted(lost(), lost(), SUCCESS, idempotent=True)
     execution = await at_the_end(Executor(clock=clock).execute(provider, action), clock)
-    assert execution == Execution(SUCCESS, Certainty.DELIVERED, 3)
+    assert execution == Execution(SUCCESS, Certainty.DELIVERED, 3, provider="p")
 
 
 @pytest.mark.parametrize("last", [FAILURE, ExecutionFailedError("no"), away()])
@@ -349,13 +351,13 @@ async def test_an_attempt_that_takes_too_long_ends_unknown(action: Action, step:
     notes = Notes()
     execution = await Executor(HURRIED, observer=notes).execute(scripted(step), action)
     failed = Failed(code="TIMEOUT", message="timeout after 20ms", retryable=False, attempts=1)
-    assert execution == Execution(failed, Certainty.UNKNOWN, 1)
+    assert execution == Execution(failed, Certainty.UNKNOWN, 1, provider="p")
     assert [result for _, result, _ in notes.taken] == ["timeout"]
 
 
 async def test_an_answer_at_the_last_moment_counts(action: Action) -> None:
     execution = await Executor(HURRIED).execute(scripted(stubborn_answer), action)
-    assert execution == Execution(SUCCESS, Certainty.DELIVERED, 1)
+    assert execution == Execution(SUCCESS, Certainty.DELIVERED, 1, provider="p")
 
 
 @pytest.mark.parametrize(
@@ -382,7 +384,7 @@ async def test_whatever_else_a_provider_does_is_its_failure_of_unknown_end(
     failed = Failed(
         code="EXECUTION_FAILED", message=f"execution failed: {text}", retryable=False, attempts=1
     )
-    assert execution == Execution(failed, Certainty.UNKNOWN, 1)
+    assert execution == Execution(failed, Certainty.UNKNOWN, 1, provider="p")
 
 
 @pytest.mark.parametrize("step", [forever, stubborn_error, stubborn_crash, stubborn_answer])

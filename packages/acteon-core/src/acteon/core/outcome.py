@@ -120,24 +120,27 @@ class Failed:
         message: What happened, for people.
         retryable: Whether sending the action again may succeed and cannot do harm.
         attempts: How many calls to the provider were made.
+        details: What else is worth telling, such as what came of each member of a group.
     """
 
     code: str
     message: str
     retryable: bool
     attempts: int
+    details: Mapping[str, Any] | None = None
 
     tag: ClassVar[str] = "failed"
 
     def as_json(self) -> Any:
-        return {
-            "Failed": {
-                "attempts": self.attempts,
-                "code": self.code,
-                "message": self.message,
-                "retryable": self.retryable,
-            }
+        told = {
+            "attempts": self.attempts,
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
         }
+        if self.details is not None:
+            told["details"] = self.details
+        return {"Failed": told}
 
 
 ActionOutcome = Executed | Deduplicated | Suppressed | Rerouted | Throttled | Failed

@@ -31,6 +31,7 @@ _OFFICIAL = {
     PROVIDERS: {
         "webhook": "acteon-provider",
         "log": "acteon-provider",
+        "group": "acteon-provider",
         "email": "acteon-email",
         "slack": "acteon-slack",
     },

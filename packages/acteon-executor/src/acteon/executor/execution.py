@@ -1,12 +1,13 @@
 """What came of calling a provider."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Protocol
 
 from attrs import define, field, frozen
 
 from acteon.core import Failed, ProviderResponse
+from acteon.provider import MemberEnd, Settled
 
 
 class Certainty(Enum):
@@ -30,11 +31,17 @@ class Execution:
         result: The provider's answer, or why there is none.
         certainty: What is known of the delivery.
         attempts: How many calls were made.
+        provider: Who answered, or failed last: who was to deliver, or the fallback.
+        fallback: Why that is the fallback; None if it is not.
+        members: What came of each member of a group.
     """
 
     result: ProviderResponse | Failed
     certainty: Certainty
     attempts: int
+    provider: str = field(default="", kw_only=True)
+    fallback: str | None = field(default=None, kw_only=True)
+    members: tuple[MemberEnd, ...] = field(default=(), kw_only=True)
 
 
 @define(eq=False)
@@ -45,18 +52,45 @@ class Progress:
         attempts: How many calls were made.
         calling: Whether one is under way.
         doubtful: Whether one that has ended may have delivered the action.
+        members: The same for each member of a group.
+        ends: What came of those whose calls are over.
+        settled: Members of a group that earlier dispatches of the action settled, and how.
         give_up: Asked before every call but the first: whether no other one is to be made.
     """
 
     attempts: int = 0
     calling: bool = False
     doubtful: bool = False
+    members: dict[str, "Progress"] = field(factory=dict[str, "Progress"], init=False)
+    ends: dict[str, MemberEnd] = field(factory=dict[str, MemberEnd], init=False)
+    settled: Mapping[str, Settled] = field(factory=dict[str, Settled], kw_only=True)
     give_up: Callable[[], bool] = field(default=lambda: False, kw_only=True)
 
     @property
     def in_doubt(self) -> bool:
         """Whether the action may have been delivered without anybody knowing."""
-        return self.calling or self.doubtful
+        return self.calling or self.doubtful or any(each.in_doubt for each in self.members.values())
+
+    @property
+    def known(self) -> tuple[MemberEnd, ...]:
+        """What came of the members of a group by now; the calls under way ended without one."""
+        interrupted = (
+            MemberEnd(
+                name,
+                Failed(
+                    code="CANCELLED",
+                    message="nobody waited for the end of the call",
+                    retryable=False,
+                    attempts=part.attempts,
+                ),
+                attempts=part.attempts,
+                doubtful=True,
+            )
+            for name, part in self.members.items()
+            if name not in self.ends and part.in_doubt
+        )
+        earlier = (how.end(name) for name, how in self.settled.items())
+        return (*self.ends.values(), *interrupted, *earlier)
 
 
 class AttemptObserver(Protocol):

@@ -1,32 +1,30 @@
-"""Calling providers: attempts, their limits, and what is known in the end."""
+"""Delivering actions: attempts, fallbacks, groups, and what is known in the end."""
 
 import asyncio
 import logging
 from datetime import timedelta
 from random import Random
-from traceback import format_tb
 
-import anyio
-from attrs import define, field
+from attrs import define, evolve, field
 
-from acteon.core import (
-    SYSTEM_CLOCK,
-    Action,
-    Clock,
-    Failed,
-    ProviderResponse,
-    ResponseStatus,
-    Unfinished,
-    run_eagerly,
-)
+from acteon.core import SYSTEM_CLOCK, Action, Clock, Failed, ProviderResponse, ResponseStatus
+from acteon.executor.calling import call
+from acteon.executor.circuit import CircuitState, is_failure
+from acteon.executor.errors import CircuitOpenError, ProviderBusyError
 from acteon.executor.execution import AttemptObserver, Certainty, Execution, Progress
 from acteon.executor.letters import DeadLetter, DeadLetterSink
+from acteon.executor.line import Line
 from acteon.executor.settings import ExecutorSettings
 from acteon.provider import (
-    ExecutionFailedError,
+    CircuitBreaker,
+    GroupProvider,
+    MemberEnd,
     ProviderError,
-    ProviderTimeoutError,
+    ProviderRegistry,
+    ProviderSerializationError,
+    RateLimitedError,
     RegisteredProvider,
+    shaped,
 )
 
 log = logging.getLogger(__name__)
@@ -48,11 +46,15 @@ class Executor:
     A receiver's `Retry-After` lengthens a pause; one that asks for more than the longest pause
     ends the attempts.
 
-    Whoever cancels `execute` gets a `CancelledError`, whatever the provider makes of it; a
-    cancellation or time-out that the provider brought about by itself is a failure of it.
+    Each provider has a line of its own: whatever one of them does, calls of the others do not
+    wait for it. While its circuit is open its fallback delivers, if it has one, unless the action
+    may have been delivered already. The members of a group are called at the same time, each by
+    these same rules.
 
     Attributes:
-        settings: How often, how long and how many at once.
+        settings: How often, how long and how many at once, where a provider does not say.
+        providers: Where the members of groups and fallbacks are found, and what has come into the
+            place of a provider between two attempts.
         dead_letters: Where actions go whose delivery was given up although another try might
             succeed, or whose end is unknown and that must not simply be sent again.
         observer: Is told of every attempt.
@@ -61,18 +63,32 @@ class Executor:
     """
 
     settings: ExecutorSettings = field(factory=ExecutorSettings)
+    providers: ProviderRegistry = field(factory=ProviderRegistry, kw_only=True)
     dead_letters: DeadLetterSink | None = field(default=None, kw_only=True)
     observer: AttemptObserver | None = field(default=None, kw_only=True)
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
     random: Random = field(factory=Random, kw_only=True)
-    in_flight: int = field(default=0, init=False)
-    """How many attempts are under way."""
-    _permits: anyio.Semaphore = field(init=False)
-    _seconds: float = field(init=False)
+    _lines: dict[str, tuple[RegisteredProvider, Line]] = field(
+        factory=dict[str, tuple[RegisteredProvider, Line]], init=False
+    )
 
-    def __attrs_post_init__(self) -> None:
-        self._permits = anyio.Semaphore(self.settings.max_concurrent)
-        self._seconds = self.settings.timeout.total_seconds()
+    @property
+    def in_flight(self) -> int:
+        """How many attempts are under way."""
+        return sum(line.in_flight for _, line in self._lines.values())
+
+    def line(self, provider: RegisteredProvider) -> Line:
+        """Return the line before `provider`."""
+        found = self._lines.get(provider.name)
+        if found is not None and found[0] is provider:
+            return found[1]
+        if found is not None and _called_alike(found[0], provider):
+            line = found[1]
+        else:
+            old = None if found is None else found[1]
+            line = Line.before(provider, self.settings, self.clock, old)
+        self._lines[provider.name] = provider, line
+        return line
 
     async def execute(
         self, provider: RegisteredProvider, action: Action, progress: Progress | None = None
@@ -85,22 +101,82 @@ class Executor:
             progress: Is kept up to date while this runs, and may end the attempts.
         """
         progress = Progress() if progress is None else progress
-        permits = self._permits
+        if isinstance(provider.provider, GroupProvider):
+            return await self._together(provider, provider.provider, action, progress)
+        return await self._delivered(provider, action, progress, frozenset(), None)
+
+    async def _delivered(
+        self,
+        provider: RegisteredProvider,
+        action: Action,
+        progress: Progress,
+        asked: frozenset[str],
+        max_retries: int | None,
+    ) -> Execution:
+        """Make attempts; go on with the fallback if there is need for it.
+
+        Args:
+            provider: Who delivers.
+            action: What is delivered.
+            progress: Is kept up to date.
+            asked: Those whose fallback `provider` is.
+            max_retries: Attempts after the first one; None: as the provider's limits say.
+        """
+        outcome = await self._attempts(provider, action, progress, max_retries)
+        if isinstance(outcome, ProviderResponse):
+            certainty = _certainty(outcome, progress.doubtful)
+            return Execution(outcome, certainty, progress.attempts, provider=provider.name)
+        other = self._fallback(provider, outcome, progress, asked)
+        if other is None:
+            return await self._given_up(provider, action, outcome, progress)
+        fallback, breaker = other
+        why = str(outcome)
+        log.warning(
+            "the fallback delivers in place of a provider whose circuit is open",
+            extra={
+                "acteon.provider": provider.name,
+                "acteon.fallback": fallback.name,
+                "acteon.code": outcome.code,
+            },
+        )
+        try:
+            action = shaped(action, breaker.shape)
+        except ProviderSerializationError as error:
+            execution = await self._given_up(fallback, action, error, progress)
+        else:
+            execution = await self._delivered(
+                fallback, action, progress, asked | {provider.name}, None
+            )
+        return evolve(execution, fallback=why)
+
+    async def _attempts(
+        self,
+        provider: RegisteredProvider,
+        action: Action,
+        progress: Progress,
+        max_retries: int | None,
+    ) -> ProviderResponse | ProviderError:
+        """Call `provider` as often as it takes; give its answer, or how the last call failed."""
+        before = progress.attempts
+        failed: ProviderError | None = None
         while True:
+            provider = self.providers.get(provider.name, provider)
+            line = self.line(provider)
             try:
-                permits.acquire_nowait()
-            except anyio.WouldBlock:
-                await permits.acquire()
-            try:
-                result = await self._attempt(provider, action, progress)
-            finally:
-                permits.release()
-            attempt = progress.attempts
+                entered = line.try_enter()
+                if entered is None:
+                    entered = await line.enter()
+            except (CircuitOpenError, ProviderBusyError, RateLimitedError) as refused:
+                return refused.with_traceback(None) if failed is None else failed
+            result = await self._attempt(provider, line, entered, action, progress)
             if isinstance(result, ProviderResponse):
-                return Execution(result, _certainty(result, progress.doubtful), attempt)
-            pause = self._pause_after(attempt, provider, result)
-            if pause is None:
-                return await self._given_up(provider, action, result, progress)
+                return result
+            failed = result
+            attempt = progress.attempts - before
+            retries = line.max_retries if max_retries is None else max_retries
+            pause = self._pause_after(attempt, retries, provider, result)
+            if pause is None or line.circuit.state is not CircuitState.CLOSED:
+                return result
             log.warning(
                 "provider failed, will retry",
                 extra={
@@ -112,108 +188,114 @@ class Executor:
             )
             await self.clock.sleep(pause)
             if progress.give_up():
-                return await self._given_up(provider, action, result, progress)
+                return result
 
     async def _attempt(
-        self, provider: RegisteredProvider, action: Action, progress: Progress
+        self,
+        provider: RegisteredProvider,
+        line: Line,
+        entered: int,
+        action: Action,
+        progress: Progress,
     ) -> ProviderResponse | ProviderError:
         """Make one call, in time; give what it answered or how it failed."""
         progress.attempts += 1
         progress.calling = True
-        self.in_flight += 1
+        provider.uses.begin()
         started = self.clock.monotonic()
-        observed = "cancelled"
+        ended: ProviderResponse | ProviderError | None = None
         try:
-            result = self._begun(provider, action)
-            if isinstance(result, Unfinished):
-                spent = self.clock.monotonic() - started
-                result = await self._in_time(provider, result, self._seconds - spent)
-            observed = (
-                result.status.value if isinstance(result, ProviderResponse) else result.code.lower()
-            )
+            ended = result = await call(provider, action, line.timeout, self.clock)
         finally:
-            self.in_flight -= 1
+            seconds = self.clock.monotonic() - started
+            provider.uses.end()
+            line.leave(entered, seconds, ended)
             if self.observer is not None:
-                seconds = self.clock.monotonic() - started
-                self.observer.attempted(provider.name, observed, seconds)
+                self.observer.attempted(provider.name, _told(ended), seconds)
         # Cancelled, it stays a call under way: nobody will know how it ended.
         progress.calling = False
         if isinstance(result, ProviderError) and result.delivery == "unknown":
             progress.doubtful = True
         return result
 
-    def _begun(
-        self, provider: RegisteredProvider, action: Action
-    ) -> ProviderResponse | ProviderError | Unfinished[ProviderResponse]:
-        """Begin a call; give its end if it has come to it without waiting for anything."""
-        try:
-            result = run_eagerly(provider.provider.execute(action))
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - somebody else's provider may raise anything
-            return self._failed(provider, error)
-        return result if isinstance(result, Unfinished) else _checked(result)
-
-    async def _in_time(
-        self, provider: RegisteredProvider, call: Unfinished[ProviderResponse], seconds: float
-    ) -> ProviderResponse | ProviderError:
-        """Wait for the end of a call, for `seconds` at the most."""
-        task = asyncio.current_task()
-        assert task is not None
-        cancellations = task.cancelling()
-        scope = asyncio.timeout(seconds)
-        result: ProviderResponse | ProviderError
-        try:
-            async with scope:
-                result = await call
-        except asyncio.CancelledError as error:
-            if task.cancelling() > cancellations:
-                raise
-            result = self._failed(provider, error)
-        except Exception as error:  # noqa: BLE001 - as above
-            result = self._failed(provider, error, expired=scope.expired())
-        if task.cancelling() > cancellations:
-            # The provider turned the caller's cancellation into something of its own.
-            raise asyncio.CancelledError
-        if not isinstance(result, ProviderError):
-            return _checked(result)
-        if scope.expired():
-            # However the provider took its being cancelled, the time was over.
-            return ProviderTimeoutError(self.settings.timeout)
-        return result
-
-    def _failed(
-        self, provider: RegisteredProvider, error: BaseException, *, expired: bool = False
-    ) -> ProviderError:
-        """Return the provider's error that `error` stands for."""
-        if isinstance(error, ProviderError):
-            # Its traceback leads to a frame that holds it: a cycle for the collector.
-            return error.with_traceback(None)
-        if isinstance(error, asyncio.CancelledError):
-            # Not for us: the provider awaited something that was cancelled elsewhere.
-            return ExecutionFailedError("cancelled from within", delivery="unknown")
-        if not expired:
-            # Where, but not its text: that may quote the payload, and logs hold no secrets.
-            log.error(
-                "provider raised what is no ProviderError",
-                extra={
-                    "acteon.provider": provider.name,
-                    "acteon.error": type(error).__name__,
-                    "acteon.traceback": "".join(format_tb(error.__traceback__)),
-                },
-            )
-        text = f"{type(error).__name__}: {error}".removesuffix(": ")
-        return ExecutionFailedError(text, delivery="unknown")
-
     def _pause_after(
-        self, attempt: int, provider: RegisteredProvider, error: ProviderError
+        self, attempt: int, retries: int, provider: RegisteredProvider, error: ProviderError
     ) -> timedelta | None:
         """Return how long to wait for the next attempt; None if there is none."""
-        if attempt > self.settings.max_retries or not _repeatable(provider, error):
+        if attempt > retries or not _repeatable(provider, error):
             return None
         backoff = self.settings.backoff
         pause = backoff.delay_after(attempt, self.random)
         if error.retry_after is None:
             return pause
         return None if error.retry_after > backoff.max_delay else max(pause, error.retry_after)
+
+    def _fallback(
+        self,
+        provider: RegisteredProvider,
+        error: ProviderError,
+        progress: Progress,
+        asked: frozenset[str],
+    ) -> tuple[RegisteredProvider, CircuitBreaker] | None:
+        """Return who delivers in the place of `provider`, if somebody does."""
+        breaker = provider.circuit_breaker
+        if breaker is None or breaker.fallback is None or breaker.fallback in asked:
+            return None
+        if progress.in_doubt or not is_failure(error):
+            return None
+        if self.line(provider).circuit.state is CircuitState.CLOSED:
+            return None
+        fallback = self.providers.get(breaker.fallback)
+        return None if fallback is None else (fallback, breaker)
+
+    async def _together(
+        self,
+        provider: RegisteredProvider,
+        group: GroupProvider,
+        action: Action,
+        progress: Progress,
+    ) -> Execution:
+        """Call the members of a group at the same time, but those that are settled."""
+        wanted = [name for name in group.members if name not in progress.settled]
+        progress.members = {name: Progress(give_up=progress.give_up) for name in wanted}
+        async with asyncio.TaskGroup() as tasks:
+            for name in wanted:
+                tasks.create_task(self._member(group, name, action, progress))
+        known = {end.member: end for end in progress.known}
+        ends = tuple(known[name] for name in group.members)
+        progress.attempts = sum(part.attempts for part in progress.members.values())
+        result = group.judge(ends, progress.attempts)
+        if isinstance(result, ProviderResponse):
+            certainty = Certainty.DELIVERED
+        elif any(end.doubtful for end in ends):
+            certainty = Certainty.UNKNOWN
+        else:
+            certainty = Certainty.NOT_DELIVERED
+        return Execution(result, certainty, progress.attempts, provider=provider.name, members=ends)
+
+    async def _member(
+        self, group: GroupProvider, name: str, action: Action, progress: Progress
+    ) -> None:
+        """Call one member of a group, and put what came of it into `progress`."""
+        member = group.member(name)
+        if member is None:
+            progress.ends[name] = MemberEnd.missing(name)
+            return
+        part = progress.members[name]
+        try:
+            wanted = group.shaped(name, action)
+        except ProviderSerializationError as error:
+            execution = await self._given_up(member, action, error, part)
+        else:
+            retries = group.config.max_retries.get(name)
+            execution = await self._delivered(member, wanted, part, frozenset(), retries)
+        progress.ends[name] = MemberEnd(
+            name,
+            execution.result,
+            attempts=execution.attempts,
+            doubtful=execution.certainty is Certainty.UNKNOWN,
+            by=execution.provider,
+        )
 
     async def _given_up(
         self,
@@ -241,7 +323,7 @@ class Executor:
         )
         if error.retryable or (doubtful and not provider.idempotent):
             await self._bury(action, failed)
-        return Execution(failed, certainty, attempts)
+        return Execution(failed, certainty, attempts, provider=provider.name)
 
     async def _bury(self, action: Action, failed: Failed) -> None:
         if self.dead_letters is None:
@@ -265,6 +347,10 @@ class Executor:
             )
 
 
+def _called_alike(one: RegisteredProvider, other: RegisteredProvider) -> bool:
+    return (one.limits, one.circuit_breaker) == (other.limits, other.circuit_breaker)
+
+
 def _repeatable(provider: RegisteredProvider, error: ProviderError) -> bool:
     return error.retryable and (error.delivery == "none" or provider.idempotent)
 
@@ -275,15 +361,8 @@ def _certainty(response: ProviderResponse, doubtful: bool) -> Certainty:
     return Certainty.UNKNOWN if doubtful else Certainty.NOT_DELIVERED
 
 
-def _checked(result: object) -> ProviderResponse | ProviderError:
-    if not isinstance(result, ProviderResponse):
-        found = f"no ProviderResponse but {type(result).__name__}"
-    elif not _is_status(result.status):
-        found = f"a ProviderResponse whose status is {result.status!r}"
-    else:
-        return result
-    return ExecutionFailedError(f"the provider returned {found}", delivery="unknown")
-
-
-def _is_status(status: object) -> bool:
-    return isinstance(status, ResponseStatus)
+def _told(result: ProviderResponse | ProviderError | None) -> str:
+    """Return what observers are told of a call."""
+    if result is None:
+        return "cancelled"
+    return result.code.lower() if isinstance(result, ProviderError) else result.status.value

@@ -31,6 +31,7 @@ from acteon.gateway.compiling import RuleCompiler
 from acteon.gateway.delivering import Providers
 from acteon.gateway.errors import DrainingError, GatewayError, NotOpenError
 from acteon.gateway.explaining import Evaluation, Explainer
+from acteon.gateway.groups import GroupMemory
 from acteon.gateway.metrics import GatewayMetrics
 from acteon.gateway.opening import Audit, Opening, Parts, Rules, State
 from acteon.gateway.outage import Outage
@@ -88,6 +89,7 @@ class Gateway:
     _trips: Trips = field(init=False)
     _outage: Outage = field(init=False)
     _admission: Admission = field(init=False)
+    _calls: Executor = field(init=False)
     _pipeline: Pipeline = field(init=False)
     _previewer: Previewer = field(init=False)
     _explainer: Explainer = field(init=False)
@@ -184,8 +186,10 @@ class Gateway:
         self._admission = Admission(
             self._trips, self.settings, self.metrics, self.clock, self.random, self._outage
         )
-        executor = Executor(
+        tasks = await stack.enter_async_context(Tasks())
+        self._calls = Executor(
             self.executor,
+            providers=self.providers,
             dead_letters=self.dead_letters,
             observer=self.metrics,
             clock=self.clock,
@@ -194,7 +198,8 @@ class Gateway:
         self._pipeline = Pipeline(
             self._admission,
             self.providers,
-            executor,
+            self._calls,
+            GroupMemory(self.state.store, tasks, self.settings.on_unknown),
             self.audit,
             self.settings,
             self.metrics,
@@ -214,11 +219,10 @@ class Gateway:
             self.strict_rules,
         )
         await self._rulebook.start(self.initial_rules)
-        background = await stack.enter_async_context(Tasks())
-        background.start(self._admission.renew_forever(), endless=True)
-        background.start(self._rulebook.follow_others_forever(), endless=True)
+        tasks.start(self._admission.renew_forever(), endless=True)
+        tasks.start(self._rulebook.follow_others_forever(), endless=True)
         if self.watch_rules:
-            background.start(self._rulebook.follow_files_forever(), endless=True)
+            tasks.start(self._rulebook.follow_files_forever(), endless=True)
 
     async def __aexit__(
         self,

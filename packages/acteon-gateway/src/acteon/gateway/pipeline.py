@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from attrs import define, evolve, field
 
@@ -23,13 +24,20 @@ from acteon.gateway.admission import Admission, Lease
 from acteon.gateway.advice import Advice
 from acteon.gateway.asking import bounded, claim_key, quota_of, state_keys
 from acteon.gateway.errors import GatewayError, LockError, RuleFailedError, StateFailedError
+from acteon.gateway.groups import GroupMemory
 from acteon.gateway.metrics import GatewayMetrics
 from acteon.gateway.outage import Outage
 from acteon.gateway.places import Place
 from acteon.gateway.records import Story, make_record
 from acteon.gateway.refusals import held_back, provider_of, refused_by
 from acteon.gateway.settings import GatewaySettings, OnStoreError, OnUnknown
-from acteon.provider import ProviderRegistry, RegisteredProvider
+from acteon.provider import (
+    GroupProvider,
+    MemberEnd,
+    ProviderRegistry,
+    RegisteredProvider,
+    Settled,
+)
 from acteon.rules import (
     Decision,
     EvaluationError,
@@ -60,6 +68,7 @@ class Pipeline:
     admission: Admission
     providers: ProviderRegistry
     executor: Executor
+    groups: GroupMemory
     trail: AuditTrail | None
     settings: GatewaySettings
     metrics: GatewayMetrics
@@ -156,14 +165,21 @@ class Pipeline:
                 return refusal
             as_wanted = shaped(action, story.decision)
             story.progress = Progress(give_up=lambda: lease.lost)
+            group = provider.provider if isinstance(provider.provider, GroupProvider) else None
+            if group is not None:
+                story.progress.settled = await self._recalled(group, action)
             try:
                 execution = await self.executor.execute(provider, as_wanted, story.progress)
             except BaseException:
                 # Cancelled, or worse: how the claim ends depends on how far the delivery had come.
                 if story.progress.in_doubt:
                     ending = self._unknown_ending(provider)
+                if group is not None:
+                    await self.groups.keep(group, action, story.progress)
                 raise
             ending = self._ending(provider, execution)
+            if group is not None:
+                await self.groups.keep(group, action, story.progress)
             return _outcome(story, provider, execution)
         finally:
             claim = story.decision.claim if story.decision is not None else None
@@ -237,6 +253,12 @@ class Pipeline:
             self._advice.let_through(story, quota, began.quota_error)
         return None
 
+    async def _recalled(self, group: GroupProvider, action: Action) -> Mapping[str, Settled]:
+        try:
+            return await self.groups.recall(group, action)
+        except StateError as error:
+            raise StateFailedError(error) from None
+
     def _check_lock(self, began: Began) -> None:
         if began.busy is not None:
             raise LockError(StateTimeoutError(self.settings.patience))
@@ -248,7 +270,8 @@ class Pipeline:
             case Certainty.NOT_DELIVERED:
                 return Ending.RELEASE
             case Certainty.UNKNOWN:
-                return self._unknown_ending(provider)
+                # It may be the fallback's.
+                return self._unknown_ending(self.providers.get(execution.provider, provider))
 
     def _unknown_ending(self, provider: RegisteredProvider) -> Ending:
         match self.settings.on_unknown:
@@ -271,11 +294,24 @@ def shaped(action: Action, decision: Decision) -> Action:
 
 def _outcome(story: Story, provider: RegisteredProvider, execution: Execution) -> ActionOutcome:
     result = execution.result
+    if execution.fallback is not None:
+        story.note(
+            "fallback",
+            {"from": provider.name, "to": execution.provider, "error": execution.fallback},
+        )
+    if execution.members:
+        story.note("members", [_member(end) for end in execution.members])
     if not isinstance(result, ProviderResponse):
         return result
-    if story.decision is None or story.decision.route is None:
+    routed = story.decision is not None and story.decision.route is not None
+    if execution.fallback is None and not routed:
         return Executed(result)
-    return Rerouted(story.action.provider, provider.name, result)
+    return Rerouted(story.action.provider, execution.provider, result)
+
+
+def _member(end: MemberEnd) -> dict[str, Any]:
+    """Return what the audit trail tells of one member of a group."""
+    return {name: value for name, value in end.as_json().items() if name != "response"}
 
 
 def _failure(error: GatewayError) -> Failed:

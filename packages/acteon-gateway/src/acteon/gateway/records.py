@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import define
 
@@ -133,10 +133,15 @@ def _payloads(story: Story) -> Iterator[Any]:
 
 
 def _without(value: Any, hide: Callable[[str], str]) -> Any:
-    """Return a note without secrets; names of rules stay as they are."""
-    if isinstance(value, str):
-        return hide(value)
-    return [{**each, "error": hide(each["error"])} for each in value]
+    """Return a note without secrets: names of rules and providers stay as they are."""
+    match value:
+        case str():
+            return hide(value)
+        case dict():
+            members = cast("dict[str, Any]", value)
+            return {**members, "error": hide(members["error"])} if "error" in members else members
+        case _:
+            return [_without(each, hide) for each in value]
 
 
 def _verdict(

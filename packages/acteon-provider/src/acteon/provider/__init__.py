@@ -17,19 +17,36 @@ from acteon.provider.errors import (
     RateLimitedError,
 )
 from acteon.provider.function import FunctionProvider
+from acteon.provider.group import (
+    GroupConfig,
+    GroupPlugin,
+    GroupProvider,
+    MemberEnd,
+    MembersFailedError,
+    Settled,
+)
 from acteon.provider.health import ProviderHealth, check_health
+from acteon.provider.limits import CallLimits, CircuitBreaker
 from acteon.provider.log import LogConfig, LogPlugin, LogProvider
 from acteon.provider.provider import Provider, ProviderPlugin
 from acteon.provider.registry import ProviderRegistry, RegisteredProvider
+from acteon.provider.shaping import shaped
 
 __all__ = [
     "AddressGuard",
+    "CallLimits",
+    "CircuitBreaker",
     "Delivery",
     "ExecutionFailedError",
     "FunctionProvider",
+    "GroupConfig",
+    "GroupPlugin",
+    "GroupProvider",
     "LogConfig",
     "LogPlugin",
     "LogProvider",
+    "MemberEnd",
+    "MembersFailedError",
     "Provider",
     "ProviderConfigurationError",
     "ProviderConnectionError",
@@ -42,5 +59,7 @@ __all__ = [
     "ProviderTimeoutError",
     "RateLimitedError",
     "RegisteredProvider",
+    "Settled",
     "check_health",
+    "shaped",
 ]

@@ -1,31 +1,92 @@
 """The providers of one gateway, by name."""
 
-from collections.abc import Iterator, Mapping
+from asyncio import Event
+from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
+from acteon.provider.limits import CallLimits, CircuitBreaker
 from acteon.provider.provider import Provider
+
+
+@define(eq=False)
+class Uses:
+    """How many calls of a provider are under way.
+
+    Attributes:
+        count: So many.
+    """
+
+    count: int = 0
+    _none: Event | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        """Count a call that begins."""
+        self.count += 1
+
+    def end(self) -> None:
+        """Count a call that has ended."""
+        self.count -= 1
+        if not self.count and self._none is not None:
+            self._none.set()
+
+    async def over(self) -> None:
+        """Return when there are none."""
+        while self.count:
+            self._none = Event()
+            await self._none.wait()
 
 
 @frozen
 class RegisteredProvider:
-    """A provider under its name.
+    """A provider under its name, and how it is to be called.
 
     Attributes:
         name: What actions and rules call it.
         provider: It.
-        idempotent: Whether a call without an answer may be repeated; the configuration has the
-            last word, then the provider itself.
+        type: What the configuration calls its type; empty for one that a program brings.
+        limits: How much it may be asked to do.
+        circuit_breaker: When it is left alone; None: never.
+        uses: The calls that are under way.
     """
 
     name: str
     provider: Provider
-    idempotent: bool
+    _idempotent: bool | None = field(default=None, alias="idempotent")
+    type: str = field(default="", kw_only=True)
+    limits: CallLimits = field(factory=CallLimits, kw_only=True)
+    circuit_breaker: CircuitBreaker | None = field(default=None, kw_only=True)
+    uses: Uses = field(factory=Uses, kw_only=True, eq=False, repr=False)
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether a call without an answer may be repeated.
+
+        The configuration has the last word, then the provider itself.
+        """
+        given = self._idempotent
+        return self.provider.idempotent if given is None else given
 
 
-@frozen
+@define(eq=False)
+class Grouping:
+    """A provider that consists of others.
+
+    Attributes:
+        providers: Where they are found; given by the registry that it is put into.
+    """
+
+    providers: Mapping[str, RegisteredProvider] = field(
+        factory=dict[str, RegisteredProvider], kw_only=True, repr=False
+    )
+
+
+@define(eq=False)
 class ProviderRegistry(Mapping[str, RegisteredProvider]):
-    """The providers of one gateway, by name; iterates in the order of the names."""
+    """The providers of one gateway, by name; iterates in the order of the names.
+
+    Whoever holds it sees the new ones when they are exchanged.
+    """
 
     _providers: Mapping[str, RegisteredProvider] = field(factory=dict[str, RegisteredProvider])
 
@@ -42,14 +103,25 @@ class ProviderRegistry(Mapping[str, RegisteredProvider]):
             idempotent: Names whose own word on idempotence is overruled.
         """
         overruled = idempotent or {}
-        return cls(
-            {
-                name: RegisteredProvider(
-                    name, providers[name], overruled.get(name, providers[name].idempotent)
-                )
-                for name in sorted(providers)
-            }
+        return cls.listing(
+            RegisteredProvider(name, provider, overruled.get(name))
+            for name, provider in providers.items()
         )
+
+    @classmethod
+    def listing(cls, providers: Iterable[RegisteredProvider]) -> "ProviderRegistry":
+        """Return the registry of `providers`; of two with one name, the later one counts."""
+        registry = cls()
+        registry.exchange(providers)
+        return registry
+
+    def exchange(self, providers: Iterable[RegisteredProvider]) -> None:
+        """Put `providers` in the place of all that are here, at once."""
+        named = {each.name: each for each in providers}
+        for each in named.values():
+            if isinstance(each.provider, Grouping):
+                each.provider.providers = self
+        self._providers = {name: named[name] for name in sorted(named)}
 
     def __getitem__(self, name: str) -> RegisteredProvider:
         return self._providers[name]
