@@ -26,6 +26,7 @@ from acteon.server.auth.signin import SignIn
 from acteon.server.config import Asgi, ServerSection
 from acteon.server.http import create_app
 from acteon.server.http.identity import Authenticate, Limit, LimitActions, anonymous
+from acteon.server.http.providers import Reload
 from acteon.server.testing import Api, OpenApi, RunningServer
 from acteon.state import StateBackend
 from acteon.state_memory import memory_backend
@@ -86,6 +87,7 @@ def open_api(server: RunningServer, email: ScriptedProvider) -> OpenApi:
         limit: Limit | None = None,
         limit_actions: LimitActions | None = None,
         sign_in: SignIn | None = None,
+        reload_providers: Reload | None = None,
         **changes: Any,
     ) -> AsyncGenerator[Api]:
         members: dict[str, Any] = {
@@ -107,6 +109,7 @@ def open_api(server: RunningServer, email: ScriptedProvider) -> OpenApi:
                 limit=limit,
                 limit_actions=limit_actions,
                 sign_in=sign_in,
+                reload_providers=reload_providers,
             )
             yield Api(gateway, running.url)
 

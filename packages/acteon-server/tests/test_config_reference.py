@@ -23,7 +23,7 @@ BLOCKS = re.findall(r"```toml\n(.*?)```", reference(), re.DOTALL)
 SECTIONS = {
     name: attribute.type
     for name, attribute in keys_of(Config).items()
-    if name not in ("providers", "path", "secrets") and attribute.type is not None
+    if name not in ("providers", "path", "files", "secrets") and attribute.type is not None
 }
 
 

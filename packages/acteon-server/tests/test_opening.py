@@ -22,9 +22,9 @@ from acteon.server.opening import (
     gateway_settings,
     open_audit,
     open_gateway,
-    open_providers,
     open_state,
 )
+from acteon.server.providing import ConfiguredProviders
 
 SECRET = "s3cr3t-Hunter2"
 
@@ -46,6 +46,11 @@ def acme() -> Iterator[None]:
 
 def provider(name: str, token: str, more: str = "") -> str:
     return f'[[providers]]\nname = "{name}"\ntype = "acme"\ntoken = "{token}"\n{more}\n'
+
+
+async def opened(stack: AsyncExitStack, text: str) -> ProviderRegistry:
+    configured = ConfiguredProviders(parse_config(text))
+    return (await stack.enter_async_context(configured)).registry
 
 
 async def refusal(config: Config) -> str:
@@ -119,7 +124,7 @@ async def test_a_missing_directory_of_rules_is_only_warned_about(
 async def test_the_configuration_has_the_last_word_on_idempotence() -> None:
     text = provider("b", "t", "idempotent = true") + provider("a", "t")
     async with AsyncExitStack() as stack:
-        found = await open_providers(stack, parse_config(text))
+        found = await opened(stack, text)
     assert [(name, found[name].idempotent) for name in found] == [("a", False), ("b", True)]
 
 
@@ -149,7 +154,7 @@ async def test_a_limit_of_a_provider_that_never_strikes_is_warned_about(
         f'url = "http://127.0.0.1:9/"\ntimeout_seconds = {seconds}'
     )
     async with AsyncExitStack() as stack:
-        await open_providers(stack, parse_config(text))
+        await opened(stack, text)
     assert [
         record.__dict__["acteon.provider"]
         for record in caplog.records
@@ -159,7 +164,7 @@ async def test_a_limit_of_a_provider_that_never_strikes_is_warned_about(
 
 async def test_everything_is_closed_with_the_stack() -> None:
     async with AsyncExitStack() as stack:
-        found = await open_providers(stack, parse_config(provider("a", "t")))
+        found = await opened(stack, provider("a", "t"))
         delivering: Any = found["a"].provider
         assert delivering.closed == []
     assert delivering.closed == ["a"]

@@ -116,6 +116,33 @@ ENDPOINTS: dict[tuple[str, str], list[Endpoint]] = {
             body={"enabled": False},
         )
     ],
+    ("GET", "/v1/providers"): [
+        Endpoint(permission=Permission.READ_PROVIDERS, needs=Needs.NOTHING, target="/v1/providers")
+    ],
+    ("GET", "/v1/providers/health"): [
+        Endpoint(
+            permission=Permission.READ_PROVIDERS,
+            needs=Needs.NOTHING,
+            target="/v1/providers/health",
+        )
+    ],
+    # This server has no file of its providers.
+    ("POST", "/v1/providers/reload"): [
+        Endpoint(
+            permission=Permission.MANAGE_PROVIDERS,
+            needs=Needs.EVERYTHING,
+            target="/v1/providers/reload",
+            ok=404,
+        )
+    ],
+    ("PUT", "/v1/providers/{name}/circuit"): [
+        Endpoint(
+            permission=Permission.MANAGE_PROVIDERS,
+            needs=Needs.EVERYTHING,
+            target="/v1/providers/email/circuit",
+            body={"state": "open"},
+        )
+    ],
     ("GET", "/v1/audit"): [
         Endpoint(permission=Permission.READ_AUDIT, needs=Needs.TO_SEE, target="/v1/audit"),
         Endpoint(
@@ -352,7 +379,8 @@ async def test_administrative_acts_are_recorded(api: Api) -> None:
     for record in (await api.gateway.trail.query(AuditQuery(provider=""))).records:
         told[record.action_type] = json.loads(record.to_json())
 
-    assert set(told) == {act.value for act in Act} - {"auth.login", "auth.logout"}
+    elsewhere = {"auth.login", "auth.logout", "providers.reload", "providers.circuit"}
+    assert set(told) == {act.value for act in Act} - elsewhere
     for one in told.values():
         assert (one["caller_id"], one["auth_method"]) == ("admin-all", "api_key")
         assert one["verdict_details"] == {"verdict": "allow", "caller_address": "127.0.0.1"}

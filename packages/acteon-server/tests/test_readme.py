@@ -282,4 +282,5 @@ def test_every_file_that_is_named_exists() -> None:
 def test_the_example_with_every_key_says_what_holds_without_it() -> None:
     full = load_config(ROOT / "examples" / "full.toml", environ={})
     audit = evolve(full.audit, settings=None)  # Those of the backend, with its own defaults.
-    assert evolve(full, audit=audit, path=None) == evolve(parse_config("", environ={}), path=None)
+    defaults = parse_config("", environ={})
+    assert evolve(full, audit=audit, path=None, files=()) == evolve(defaults, path=None)

@@ -18,6 +18,8 @@ class Act(Enum):
     REPLAY = "audit.replay"
     RELOAD_RULES = "rules.reload"
     SWITCH_RULE = "rules.switch"
+    RELOAD_PROVIDERS = "providers.reload"
+    SWITCH_CIRCUIT = "providers.circuit"
     DRAIN_DEAD_LETTERS = "dead_letters.drain"
     LOG_IN = "auth.login"
     LOG_OUT = "auth.logout"

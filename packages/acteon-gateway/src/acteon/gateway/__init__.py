@@ -7,6 +7,7 @@ from acteon.gateway.errors import (
     InProgressError,
     LockError,
     NotOpenError,
+    ProviderUnknownError,
     RouteNotFoundError,
     RuleFailedError,
     RuleNotFoundError,
@@ -21,6 +22,7 @@ from acteon.gateway.metrics import BUCKETS, GatewayMetrics, Histogram
 from acteon.gateway.opening import Audit, Opening, Rules, State, parse_rules
 from acteon.gateway.plugged import Plugin
 from acteon.gateway.preview import Preview
+from acteon.gateway.providing import ProviderControl, ProviderStatus
 from acteon.gateway.replaying import (
     REPLAYED_FROM,
     NotReplayableError,
@@ -57,6 +59,9 @@ __all__ = [
     "PayloadRedactedError",
     "Plugin",
     "Preview",
+    "ProviderControl",
+    "ProviderStatus",
+    "ProviderUnknownError",
     "Providers",
     "Reloaded",
     "Replayed",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, cast
 
+from attrs import evolve
+
 from acteon.core import PROVIDERS, Action, ConfigError
 from acteon.gateway.plugged import Plugin, load
 from acteon.provider import (
@@ -64,17 +66,17 @@ async def open_registry(stack: AsyncExitStack, providers: Mapping[str, Named]) -
     Raises:
         ConfigError: A plugin cannot be used as it is set up.
     """
-    opened: dict[str, Provider] = {}
-    idempotent: dict[str, bool] = {}
+    opened: list[RegisteredProvider] = []
     for name, given in providers.items():
         if isinstance(given, Plugin):
             plugin, config = load(PROVIDERS, ProviderPlugin, given, f"provider {name!r}")
-            opened[name] = await stack.enter_async_context(plugin.open(name, config))
+            provider = await stack.enter_async_context(plugin.open(name, config))
+            opened.append(RegisteredProvider(name, provider))
         elif isinstance(given, RegisteredProvider):
-            opened[name], idempotent[name] = given.provider, given.idempotent
+            opened.append(evolve(given, name=name))
         else:
-            opened[name] = given
-    return ProviderRegistry.of(opened, idempotent)
+            opened.append(RegisteredProvider(name, given))
+    return ProviderRegistry.listing(opened)
 
 
 def _provider(given: Any, name: str) -> Named:

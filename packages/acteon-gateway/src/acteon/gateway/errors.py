@@ -110,3 +110,9 @@ class RuleNotFoundError(GatewayError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"rule not found: {name}")
+
+
+class ProviderUnknownError(GatewayError):
+    """There is no provider of that name that this can be done to."""
+
+    code = "NOT_FOUND"

@@ -37,6 +37,7 @@ from acteon.gateway.opening import Audit, Opening, Parts, Rules, State
 from acteon.gateway.outage import Outage
 from acteon.gateway.pipeline import Pipeline
 from acteon.gateway.preview import Preview, Previewer
+from acteon.gateway.providing import ProviderControl
 from acteon.gateway.replaying import Repetition, Replayed
 from acteon.gateway.rulebook import Reloaded, Rulebook
 from acteon.gateway.settings import GatewaySettings
@@ -70,6 +71,7 @@ class Gateway:
         clock: Tells the time.
         random: Spreads retries and polls.
         metrics: What is counted.
+        tasks: Run what is not to end with the one who began it; while it is open.
     """
 
     state: StateBackend
@@ -85,6 +87,7 @@ class Gateway:
     clock: Clock = SYSTEM_CLOCK
     random: Random = field(factory=Random)
     metrics: GatewayMetrics = field(factory=GatewayMetrics)
+    tasks: Tasks = field(init=False, repr=False)
     _stack: AsyncExitStack = field(factory=AsyncExitStack, init=False)
     _trips: Trips = field(init=False)
     _outage: Outage = field(init=False)
@@ -186,7 +189,7 @@ class Gateway:
         self._admission = Admission(
             self._trips, self.settings, self.metrics, self.clock, self.random, self._outage
         )
-        tasks = await stack.enter_async_context(Tasks())
+        self.tasks = tasks = await stack.enter_async_context(Tasks())
         self._calls = Executor(
             self.executor,
             providers=self.providers,
@@ -410,6 +413,13 @@ class Gateway:
         if self._refusal is NotOpenError:
             raise NotOpenError
         return self._rulebook
+
+    @property
+    def provider_control(self) -> ProviderControl:
+        """How the providers are, and the switches of their circuits."""
+        if self._refusal is NotOpenError:
+            raise NotOpenError
+        return ProviderControl(self.providers, self._calls)
 
     @property
     def in_flight(self) -> int:

@@ -15,7 +15,7 @@ from acteon.core import Action, Failed, ProviderResponse, ResponseStatus
 from acteon.provider.errors import MAX_MESSAGE, ProviderConfigurationError, ProviderError
 from acteon.provider.provider import Provider, ProviderPlugin
 from acteon.provider.registry import Grouping, RegisteredProvider
-from acteon.provider.shaping import is_template, shaped
+from acteon.provider.shaping import shaped
 from acteon.provider.templates import PayloadTemplate
 
 
@@ -124,6 +124,16 @@ def _are_members(
         raise ValueError(f"'{attribute.name}' names nobody")
 
 
+def _are_templates(
+    _: object, attribute: "Attribute[Any]", value: Mapping[str, Mapping[str, Any]]
+) -> None:
+    for name, template in value.items():
+        try:
+            PayloadTemplate.of(template)
+        except ValueError as error:
+            raise ValueError(f"'{attribute.name}' {name}.{error}") from None
+
+
 @frozen(kw_only=True)
 class GroupConfig:
     """The keys of a `[[providers]]` of type `group`.
@@ -143,7 +153,7 @@ class GroupConfig:
     require: Literal["all", "any"] = "all"
     templates: Mapping[str, Mapping[str, Any]] = field(
         factory=dict[str, Mapping[str, Any]],
-        validator=deep_mapping(key_validator=instance_of(str), value_validator=is_template),
+        validator=_are_templates,
     )
     max_retries: Mapping[str, int] = field(
         factory=dict[str, int],

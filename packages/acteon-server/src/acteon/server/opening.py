@@ -5,35 +5,30 @@ while it opens becomes a `ConfigError` of one line that shows no secret of the c
 """
 
 import logging
-from collections.abc import Generator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
-from datetime import timedelta
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from acteon.audit import AuditPlugin, AuditSettings, AuditStore, AuditTrail, Redaction
 from acteon.core import (
     AUDIT,
-    PROVIDERS,
     STATE,
     SYSTEM_CLOCK,
-    ActeonError,
     Clock,
-    ConfigError,
     load_plugin,
 )
 from acteon.executor import DeadLetterSink, ExecutorSettings, MemoryDeadLetters
 from acteon.gateway import Gateway, GatewaySettings
-from acteon.provider import Provider, ProviderPlugin, ProviderRegistry
+from acteon.provider import ProviderRegistry
 from acteon.server.auth.book import AccountBook, open_accounts
 from acteon.server.config import AuditSection, Config
-from acteon.server.lines import one_line
+from acteon.server.explained import explained
+from acteon.server.providing import NO_PROVIDERS, ConfiguredProviders
 from acteon.state import StateBackend, StatePlugin
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-NO_PROVIDERS: Final = ProviderRegistry()
 
 
 async def open_gateway(
@@ -55,16 +50,32 @@ async def open_gateway(
         ConfigError: Something cannot be opened, or a provider of `providers` is configured as
             well; what was open is closed with the stack.
     """
-    for section in config.providers:
-        if section.name in providers:
-            raise ConfigError(
-                f"provider {section.name!r}: the program that runs the gateway brings one of "
-                "that name"
-            )
+    configured = await stack.enter_async_context(ConfiguredProviders(config, providers))
+    return await open_gateway_over(stack, config, configured.registry, clock=clock)
+
+
+async def open_gateway_over(
+    stack: AsyncExitStack,
+    config: Config,
+    providers: ProviderRegistry,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Gateway:
+    """Open all that `config` names but its providers, and the gateway.
+
+    Args:
+        stack: Takes what is opened.
+        config: Says what that is.
+        providers: All who deliver; the caller has opened them and will close them.
+        clock: Measures the gateway's time.
+
+    Raises:
+        ConfigError: Something cannot be opened; what was open is closed with the stack.
+    """
     gateway = Gateway(
         state=await open_state(stack, config),
         audit=await open_audit(stack, config, clock=clock),
-        providers=_merged(providers, await open_providers(stack, config)),
+        providers=providers,
         executor=executor_settings(config),
         dead_letters=dead_letters(config),
         rules_directory=config.rules.directory,
@@ -74,12 +85,6 @@ async def open_gateway(
         clock=clock,
     )
     return await stack.enter_async_context(gateway)
-
-
-def _merged(*registries: ProviderRegistry) -> ProviderRegistry:
-    return ProviderRegistry(
-        dict(sorted((name, found) for each in registries for name, found in each.items()))
-    )
 
 
 async def open_book(
@@ -147,77 +152,8 @@ async def open_audit_store(stack: AsyncExitStack, config: Config) -> AuditStore:
         return await _entered(stack, plugin.open(settings))
 
 
-async def open_providers(stack: AsyncExitStack, config: Config) -> ProviderRegistry:
-    """Open every provider of `[[providers]]`.
-
-    Raises:
-        ConfigError: One cannot be opened.
-    """
-    opened: dict[str, Provider] = {}
-    overruled: dict[str, bool] = {}
-    for section in config.providers:
-        plugin = load_plugin(PROVIDERS, section.type, ProviderPlugin)
-        with explained(f"provider {section.name!r}", config):
-            settings = plugin.Config() if section.settings is None else section.settings
-            opened[section.name] = await _entered(stack, plugin.open(section.name, settings))
-        if section.idempotent is not None:
-            overruled[section.name] = section.idempotent
-        _warn_about_limit(section.name, settings, config)
-        log.info(
-            "provider opened",
-            extra={"acteon.provider": section.name, "acteon.type": section.type},
-        )
-    return ProviderRegistry.of(opened, overruled)
-
-
-def _warn_about_limit(name: str, settings: object, config: Config) -> None:
-    """Warn if attempts end before the provider itself gives up, and says what it knows."""
-    limit = getattr(settings, "timeout", None)
-    if limit is None:
-        limit = getattr(settings, "timeout_seconds", None)
-    match limit:
-        case timedelta():
-            seconds = limit.total_seconds()
-        case bool():
-            return
-        case int() | float():
-            seconds = float(limit)
-        case _:
-            return
-    if seconds >= config.executor.timeout.total_seconds():
-        log.warning(
-            "a provider's time limit never strikes: [executor] timeout_seconds is not longer",
-            extra={
-                "acteon.provider": name,
-                "acteon.limit_seconds": seconds,
-                "acteon.executor_seconds": config.executor.timeout.total_seconds(),
-            },
-        )
-
-
 async def _entered(stack: AsyncExitStack, opening: AbstractAsyncContextManager[T]) -> T:
     return await stack.enter_async_context(opening)
-
-
-@contextmanager
-def explained(what: str, config: Config, *others: type[Exception]) -> Generator[None]:
-    """Raise whatever the block raises, unless it is one of `others`, as a `ConfigError`.
-
-    It is about `what`, in one line, without secrets of `config`.
-    """
-    try:
-        yield
-    except others:
-        raise
-    except ActeonError as error:
-        raise ConfigError(_line(f"{what}: {error}", config)) from error
-    except Exception as error:
-        # It is somebody else's plugin; the operator is told in one line all the same.
-        raise ConfigError(_line(f"{what}: {type(error).__name__}: {error}", config)) from error
-
-
-def _line(text: str, config: Config) -> str:
-    return one_line(" ".join(config.secrets.hide(text).split()))
 
 
 def gateway_settings(config: Config) -> GatewaySettings:

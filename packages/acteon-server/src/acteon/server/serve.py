@@ -7,25 +7,28 @@ import os
 import signal
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import define
 
+from acteon.core import Tasks
 from acteon.gateway import Gateway
 from acteon.provider import ProviderRegistry
 from acteon.server.auth.authenticator import Authenticator
 from acteon.server.auth.book import AccountBook
 from acteon.server.auth.sessions import Sessions
 from acteon.server.auth.signin import SignIn
-from acteon.server.config import Asgi, Config
+from acteon.server.config import Asgi, Config, load_config
 from acteon.server.http import HttpApp, create_app
 from acteon.server.http.identity import anonymous
 from acteon.server.http.limiting import RequestLimits
 from acteon.server.http.listening import listening
 from acteon.server.http.running import Shutdown, chosen_server, run_app
-from acteon.server.opening import NO_PROVIDERS, open_book, open_gateway
+from acteon.server.opening import open_book, open_gateway_over
+from acteon.server.providing import NO_PROVIDERS, ConfiguredProviders
 from acteon.server.ratelimit import Limits, configured_limits
 from acteon.server.tls import certified
 
@@ -78,9 +81,15 @@ async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -
             tls = await stack.enter_async_context(certified(server.tls, directory=directory))
             limits = configured_limits(config)
             book = await open_book(stack, config, os.environ)
-            gateway = await open_gateway(stack, config, providers=providers)
+            configured = ConfiguredProviders(config, providers, _reader(config))
+            await stack.enter_async_context(configured)
+            gateway = await open_gateway_over(stack, config, configured.registry)
+            tasks = await stack.enter_async_context(Tasks())
+            if server.watch_providers:
+                tasks.start(configured.follow_files_forever(), endless=True)
+            stack.enter_context(_reloaded_by_signal(configured, tasks))
             await run_app(
-                _app(gateway, config, limits, book),
+                _app(gateway, config, limits, book, configured),
                 sockets,
                 asgi=server.asgi,
                 shutdown=shutdown,
@@ -94,7 +103,11 @@ async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -
 
 
 def _app(
-    gateway: Gateway, config: Config, limits: Limits | None, book: AccountBook | None
+    gateway: Gateway,
+    config: Config,
+    limits: Limits | None,
+    book: AccountBook | None,
+    configured: ConfiguredProviders,
 ) -> HttpApp:
     store = gateway.state.store
     limiting = None if limits is None else RequestLimits.of(config.rate_limit, limits, store)
@@ -105,7 +118,15 @@ def _app(
         limit=None if limiting is None else limiting.request,
         limit_actions=None if limiting is None else limiting.actions,
         sign_in=None if book is None else SignIn.of(book, store),
+        reload_providers=None if configured.load is None else configured.reload,
     )
+
+
+def _reader(config: Config) -> Callable[[], Config] | None:
+    """Return what reads the file of `config` again, if it has one."""
+    if config.path is None:
+        return None
+    return partial(load_config, config.path, environ=os.environ)
 
 
 def _spare_collector() -> None:
@@ -178,6 +199,25 @@ def _cancelled_after(seconds: float, task: "asyncio.Task[Any]") -> Generator[_Ca
             raise  # Somebody else wants it cancelled, too.
     finally:
         cancelling.stop()
+
+
+@contextmanager
+def _reloaded_by_signal(configured: ConfiguredProviders, tasks: Tasks) -> Generator[None]:
+    """Let SIGHUP put the providers of the configuration in force, where there is such a signal."""
+    hang_up: int | None = getattr(signal, "SIGHUP", None)
+    if hang_up is None or configured.load is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def take(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(lambda: tasks.start(configured.reload_or_log()))
+
+    before = signal.signal(hang_up, take)
+    try:
+        yield
+    finally:
+        signal.signal(hang_up, before)
 
 
 def _announce(url: str) -> None:

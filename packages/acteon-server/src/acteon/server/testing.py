@@ -32,6 +32,7 @@ from acteon.server.config import Asgi, ServerSection
 from acteon.server.http import HttpApp
 from acteon.server.http.identity import Authenticate, Limit, LimitActions
 from acteon.server.http.listening import listening
+from acteon.server.http.providers import Reload
 from acteon.server.http.running import Shutdown, run_app
 
 LIMIT: Final = 20.0
@@ -165,6 +166,7 @@ class OpenApi(Protocol):
         limit: Limit | None = ...,
         limit_actions: LimitActions | None = ...,
         sign_in: SignIn | None = ...,
+        reload_providers: Reload | None = ...,
         **changes: Any,
     ) -> AbstractAsyncContextManager[Api]: ...
 

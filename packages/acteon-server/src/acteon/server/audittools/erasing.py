@@ -10,7 +10,8 @@ from acteon.audit import AuditQuery, AuditStorageError, AuditTrail, Erased
 from acteon.core import Caller
 from acteon.server.audittools.stores import check_shared
 from acteon.server.config import Config
-from acteon.server.opening import explained, open_audit
+from acteon.server.explained import explained
+from acteon.server.opening import open_audit
 
 _LIMIT: Final = 3.0
 """Seconds for the record of what was done to be written."""

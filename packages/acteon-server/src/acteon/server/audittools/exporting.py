@@ -11,7 +11,8 @@ from typing import BinaryIO, Protocol
 from acteon.audit import AuditQuery, walk_pages
 from acteon.server.audittools.stores import check_shared
 from acteon.server.config import Config
-from acteon.server.opening import explained, open_audit_store
+from acteon.server.explained import explained
+from acteon.server.opening import open_audit_store
 
 
 class Progress(Protocol):

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 
 from acteon.server.config import Config
-from acteon.server.opening import explained, open_audit_store, open_state
+from acteon.server.explained import explained
+from acteon.server.opening import open_audit_store, open_state
 
 
 async def prepare(config: Config) -> AsyncGenerator[str]:

@@ -31,6 +31,8 @@ class Permission(Enum):
     READ_RULES = "reading rules"
     MANAGE_RULES = "rules management"
     EVALUATE_RULES = "rules evaluation"
+    READ_PROVIDERS = "reading providers"
+    MANAGE_PROVIDERS = "providers management"
     READ_AUDIT = "reading the audit trail"
     REPLAY = "replay"
     ERASE = "erasing audit payloads"
@@ -42,6 +44,7 @@ class Permission(Enum):
 _VIEWERS: Final = frozenset(
     {
         Permission.READ_RULES,
+        Permission.READ_PROVIDERS,
         Permission.READ_AUDIT,
         Permission.READ_DEAD_LETTERS,
         Permission.LOG_OUT,

@@ -31,6 +31,7 @@ from acteon.server.config.references import (
     Secrets,
     TextValue,
     UnresolvedError,
+    file_behind,
     has_reference_inside,
     looks_like_a_reference,
     named_like_a_secret,
@@ -93,7 +94,8 @@ def load_config(
         return _Reading({}, str(DEFAULT_PATH), Path(), environ).read(host, port)
     path = path or DEFAULT_PATH
     reading = _Reading(read_document(path), str(path), path.parent, environ)
-    return evolve(reading.read(host, port), path=path)
+    config = reading.read(host, port)
+    return evolve(config, path=path, files=(path, *config.files))
 
 
 def parse_config(
@@ -146,6 +148,7 @@ class _Reading:
     report: Report = field(init=False)
     known: set[tuple[str, ...]] = field(factory=set[tuple[str, ...]], init=False)
     secrets: set[str] = field(factory=set[str], init=False)
+    files: list[Path] = field(factory=list[Path], init=False)
 
     def __attrs_post_init__(self) -> None:
         self.report = Report(self.source, self.tree, _owners())
@@ -181,7 +184,7 @@ class _Reading:
         secrets = Secrets.of(self.secrets)
         if self.report.lines:
             raise ConfigError(self.report.told(secrets))
-        return Config(**sections, secrets=secrets)
+        return Config(**sections, secrets=secrets, files=tuple(self.files))
 
     def _check_headings(self) -> None:
         """Report, and take out, what stands at the top and is no section."""
@@ -261,6 +264,9 @@ class _Reading:
         return self._resolved_text(value, place) if isinstance(value, str) else value
 
     def _resolved_text(self, value: str, place: Place) -> str:
+        behind = file_behind(value, self.directory)
+        if behind is not None:
+            self.files.append(behind)
         try:
             found = resolve(value, self.environ, self.directory)
         except UnresolvedError as error:

@@ -11,6 +11,7 @@ from acteon.audit import AuditPlugin
 from acteon.core import AUDIT, PROVIDERS, STATE, ConfigError, PluginNotFoundError, load_plugin
 from acteon.provider import ProviderPlugin
 from acteon.server.config.kinds import is_list, is_table
+from acteon.server.config.relations import problems_between
 from acteon.server.config.report import Report
 from acteon.server.config.sections import AuditSection, ProviderSection, StateSection
 from acteon.server.config.structure import (
@@ -160,6 +161,9 @@ def structured_providers(tables: object, report: Report) -> tuple[ProviderSectio
                 f"provider {section.name!r}: there are two providers of that name; rename one"
             )
         found.setdefault(section.name, section)
+    if len(found) == len(tables):  # Of those with problems nobody knows what they are.
+        for problem in problems_between(tuple(found.values())):
+            report.say(problem)
     return tuple(found.values())
 
 

@@ -91,10 +91,20 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "certificate": '"/etc/acteon/server.pem"',
     "key": '"/etc/acteon/server.key"',
     "key_password": '"a-long-random-text"',
+    "members": '["sms"]',
+    "templates": '{ sms = { text = "{{ payload.subject }}" } }',
+    "max_retries": "{ sms = 1 }",
+    "limits.max_concurrent": "20",
+    "limits.timeout_seconds": "5",
+    "limits.max_retries": "1",
+    "limits.max_per_second": "50",
+    "fallback": '"sms"',
+    "template": '{ text = "{{ payload.subject }}" }',
     "trusted_proxies": '["10.0.0.0/8"]',
 }
 """Values of keys that have no default, or an empty one."""
 
+_OTHER: Final = '[[providers]]\nname = "sms"\ntype = "log"\n\n'
 _MEMBER: Final = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 _ABSENT: Final = "none"
 
@@ -147,7 +157,7 @@ def keys_described(cls: type[Any], place: str = "") -> list[Key]:
             texts[name] = _in_toml(" ".join(text.split()))
     found: list[Key] = []
     for name, attribute in keys_of(cls).items():
-        if isinstance(attribute.type, type) and attrs.has(attribute.type):
+        if table_in(attribute.type) is not None:
             continue
         if attribute.name not in texts:
             raise LookupError(f"{cls.__name__}.{attribute.name} has no description")
@@ -163,6 +173,14 @@ def keys_described(cls: type[Any], place: str = "") -> list[Key]:
             )
         )
     return found
+
+
+def table_in(kind: Any) -> type[Any] | None:
+    """Return the attrs class that `kind` is, or is unless it is None."""
+    for each in typing.get_args(kind) or (kind,):
+        if isinstance(each, type) and attrs.has(each):
+            return each
+    return None
 
 
 def _in_toml(text: str) -> str:
@@ -202,6 +220,7 @@ def _providers() -> Iterator[str]:
     yield f"{_about(ProviderSection)} It may be there as often as there are providers.\n"
     ours = keys_described(ProviderSection)
     yield from _table(ours, ())
+    yield from _tables_of(ProviderSection, f'{_OTHER}[[providers]]\nname = "billing"\ntype = "log"')
     for kind, plugin in _official(PROVIDERS, ProviderPlugin):
         own = keys_described(plugin.Config)
         yield f'### `[[providers]]` with `type = "{kind}"`\n'
@@ -210,7 +229,30 @@ def _providers() -> Iterator[str]:
         else:
             yield "It has no keys of its own.\n"
         common = [key for key in ours if key.name != "type"]
-        yield _block(f'[[providers]]\ntype = "{kind}"', [*common, *own])
+        other = _OTHER if kind == "group" else ""
+        yield _block(f'{other}[[providers]]\ntype = "{kind}"', [*common, *own])
+        required = [key.line for key in own if key.required]
+        above = ["[[providers]]", 'name = "billing"', f'type = "{kind}"', *required]
+        yield from _tables_of(plugin.Config, "\n".join(above))
+
+
+def _tables_of(cls: type[Any], above: str) -> Iterator[str]:
+    """Yield what there is to say about the tables within the class `cls` of a provider.
+
+    Args:
+        cls: The class.
+        above: What stands above them in an example.
+    """
+    for name, attribute in keys_of(cls).items():
+        table = table_in(attribute.type)
+        if table is None:
+            continue
+        keys = keys_described(table, name)
+        about, _, _ = (inspect.getdoc(table) or "").partition("\n\nAttributes:")
+        yield f"### `[providers.{name}]`\n"
+        yield f"{about}\n"
+        yield from _table(keys, ())
+        yield _block(f"{above}\n\n[providers.{name}]", keys)
 
 
 def _official(group: str, base: type[Any]) -> Iterator[tuple[str, type[Any]]]:
@@ -259,6 +301,7 @@ def _kind(kind: Any) -> str:
 
 _KINDS: Final[Mapping[Any, str]] = {
     str: "text",
+    Any: "value",
     int: "whole number",
     float: "number",
     bool: "`true` or `false`",

@@ -172,6 +172,14 @@ def _referenced(value: str, environ: Mapping[str, str], directory: Path) -> str:
     return Referenced(environ[inside])
 
 
+def file_behind(value: str, directory: Path) -> Path | None:
+    """Return the file whose content `value` stands for, if it is such a reference."""
+    match = _REFERENCE.fullmatch(value)
+    if match is None or not match[1].startswith("file:"):
+        return None
+    return directory / match[1].removeprefix("file:")
+
+
 def _export(name: str) -> str:
     return f"set it where the server starts: export {name}=…"
 

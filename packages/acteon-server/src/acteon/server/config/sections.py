@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from attrs import field, frozen
 
 from acteon.gateway import OnStoreError, OnUnknown
+from acteon.provider import CallLimits, CircuitBreaker
 from acteon.rules import OnRuleError
 from acteon.server.config.checks import (
     bare,
@@ -94,6 +95,8 @@ class ServerSection:
             where a request comes from.
         max_batch: The most actions of one batch; None: as many as fit the body.
         max_body_bytes: The most bytes of a request's body.
+        watch_providers: Whether `[[providers]]` are put in force when this file changes, or one
+            that it refers to by `${file:…}`. What cannot be used is logged, and changes nothing.
         tls: Encrypted connections.
     """
 
@@ -111,6 +114,7 @@ class ServerSection:
     trusted_proxies: tuple[str, ...] = field(default=(), validator=networks)
     max_batch: int | None = field(default=None, validator=between(1, 1_000_000))
     max_body_bytes: int = field(default=2 * 1024 * 1024, validator=between(1, 1024**3))
+    watch_providers: bool = False
     tls: TlsSection = field(factory=TlsSection)
 
     @property
@@ -291,12 +295,16 @@ class ProviderSection:
         name: What actions and rules call it.
         type: A name of the entry-point group `acteon.providers`.
         idempotent: Whether a call without an answer may be repeated; None: as the provider says.
+        limits: How much it may be asked to do.
+        circuit_breaker: When it is left alone, and who delivers meanwhile; None: never.
         settings: Of the `Config` of that plugin.
     """
 
     name: str = field(validator=filled)
     type: str = field(validator=filled)
     idempotent: bool | None = None
+    limits: CallLimits = field(factory=CallLimits)
+    circuit_breaker: CircuitBreaker | None = None
     settings: object = field(default=None, repr=False, metadata={PLUGIN: True})
 
 
@@ -307,6 +315,7 @@ class Config:
     Attributes:
         providers: In the order of the file.
         path: The file it comes from, if from any.
+        files: Those it was read from: `path`, and those behind references.
         secrets: The values that no text may show.
     """
 
@@ -319,4 +328,5 @@ class Config:
     rate_limit: RateLimitSection = field(factory=RateLimitSection)
     providers: tuple[ProviderSection, ...] = ()
     path: Path | None = None
+    files: tuple[Path, ...] = ()
     secrets: Secrets = field(factory=Secrets)

@@ -26,6 +26,7 @@ from acteon.server.http.identity import (
 from acteon.server.http.letters import DeadLetterEndpoints
 from acteon.server.http.mounting import sent_path
 from acteon.server.http.prometheus import registry_of
+from acteon.server.http.providers import ProviderEndpoints, Reload
 from acteon.server.http.proxies import Proxies
 from acteon.server.http.replays import ReplayEndpoints
 from acteon.server.http.routes import Endpoint, RawRoute, answering
@@ -40,6 +41,7 @@ def create_app(
     limit: Limit | None = None,
     limit_actions: LimitActions | None = None,
     sign_in: SignIn | None = None,
+    reload_providers: Reload | None = None,
 ) -> HttpApp:
     """Return the ASGI application that serves `gateway`, which is open as long as it is used.
 
@@ -53,6 +55,7 @@ def create_app(
         limit: Counts these requests.
         limit_actions: Counts the actions that they are about to dispatch.
         sign_in: Gives users tokens for passwords; None: nobody can sign in.
+        reload_providers: Puts the providers of the configuration in force; None: there is none.
     """
     entrance = Entrance(authenticate, limit)
     settings = server or ServerSection()
@@ -60,6 +63,7 @@ def create_app(
     dispatch = DispatchRoute(gateway, bodies, limit_actions)
     batch = BatchRoute(gateway, bodies, settings.max_batch, limit_actions)
     rules = RuleEndpoints(gateway, bodies)
+    providers = ProviderEndpoints(gateway, bodies, reload_providers)
     audit = AuditEndpoints(gateway.audit)
     replays = ReplayEndpoints(gateway, bodies, limit_actions)
     letters = DeadLetterEndpoints(gateway.dead_letters, gateway.audit)
@@ -78,6 +82,10 @@ def create_app(
         protected("/v1/rules/reload", POST=rules.reload),
         protected("/v1/rules/evaluate", POST=rules.evaluate),
         protected("/v1/rules/{name}/enabled", PUT=rules.set_enabled),
+        protected("/v1/providers", GET=providers.list_all),
+        protected("/v1/providers/health", GET=providers.health),
+        protected("/v1/providers/reload", POST=providers.reload),
+        protected("/v1/providers/{name}/circuit", PUT=providers.set_circuit),
         protected("/v1/audit", GET=audit.query),
         # An action may be called `replay` or `erase`, too.
         protected("/v1/audit/replay", POST=replays.replay, GET=audit.latest_of("replay")),

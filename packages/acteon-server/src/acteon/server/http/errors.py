@@ -11,6 +11,7 @@ from acteon.gateway import (
     DrainingError,
     InProgressError,
     NotReplayableError,
+    ProviderUnknownError,
     RuleNotFoundError,
 )
 from acteon.server.auth import ForbiddenError, UnauthorizedError, UnavailableError
@@ -79,7 +80,7 @@ def failure_of(error: ActeonError) -> Failure:
             return Failure(503, said, int(error.retry_after.total_seconds()))
         case DrainingError() | UnavailableError():
             return Failure(503, said)
-        case RuleNotFoundError():
+        case RuleNotFoundError() | ProviderUnknownError():
             return Failure(404, said)
         case NotReplayableError():
             return Failure(409, said)

@@ -18,11 +18,13 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from acteon.executor import CircuitState
 from acteon.gateway import BUCKETS, Gateway, Histogram
 from acteon.server.auth.book import AccountBook
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | InfoMetricFamily
 
+_OPEN = {CircuitState.CLOSED: 0.0, CircuitState.HALF_OPEN: 0.5, CircuitState.OPEN: 1.0}
 OUTCOMES = ("executed", "deduplicated", "suppressed", "rerouted", "throttled", "failed")
 
 
@@ -112,6 +114,24 @@ class GatewayCollector(Collector):
         for provider, histogram in metrics.provider_durations.items():
             _add_histogram(durations, [provider], histogram)
         yield durations
+        circuits = GaugeMetricFamily(
+            "acteon_provider_circuit_open",
+            "1 while a provider's circuit is open, 0.5 while it is half open, else 0.",
+            labels=["provider"],
+        )
+        flights = GaugeMetricFamily(
+            "acteon_provider_in_flight", "Calls to a provider under way.", labels=["provider"]
+        )
+        waits = GaugeMetricFamily(
+            "acteon_provider_waiting", "Calls that wait for their turn.", labels=["provider"]
+        )
+        for status in self.gateway.provider_control.statuses():
+            if status.line is not None:
+                name = [status.provider.name]
+                circuits.add_metric(name, _OPEN[status.line.circuit.state])
+                flights.add_metric(name, status.line.in_flight)
+                waits.add_metric(name, status.line.waiting)
+        yield from (circuits, flights, waits)
 
     def _rules(self) -> Iterator[Family]:
         gateway = self.gateway

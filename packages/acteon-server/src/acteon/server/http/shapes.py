@@ -299,3 +299,151 @@ class EraseResponse:
 
     matched: int
     erased: int
+
+
+@frozen(kw_only=True)
+class CallStatistics:
+    """How the calls of a provider went since this process started.
+
+    Attributes:
+        attempts: How many there were.
+        successes: Those that delivered.
+        success_rate: The part that delivered, from 0 to 1; null without any.
+        p50_ms: Half of the last 1,000 calls took no longer, in milliseconds; null without any.
+        p95_ms: The same of 95 in 100.
+        p99_ms: The same of 99 in 100.
+        last_failure: When a call failed last.
+        last_code: As what, in capitals.
+    """
+
+    attempts: int
+    successes: int
+    success_rate: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    last_failure: str | None
+    last_code: str | None
+
+
+@frozen(kw_only=True)
+class CircuitStatus:
+    """Whether a provider is called.
+
+    Attributes:
+        state: `closed` while calls are made, `open` while none is, `half_open` while one is tried.
+        failures: Calls that failed in a row.
+        opened: How often it has opened since this process started.
+        by_hand: Whether it was opened by hand; then it stays open until it is closed by hand.
+        threshold: Failures in a row that open it; null if nothing but a hand does.
+        fallback: Who delivers while it is not closed.
+    """
+
+    state: Literal["closed", "open", "half_open"]
+    failures: int
+    opened: int
+    by_hand: bool
+    threshold: int | None
+    fallback: str | None
+
+
+@frozen(kw_only=True)
+class ProviderLimits:
+    """How much a provider may be asked to do.
+
+    Attributes:
+        max_concurrent: Calls at one time.
+        timeout_seconds: The time for each.
+        max_retries: Attempts after the first one.
+        max_per_second: Attempts in a second; null for any number.
+    """
+
+    max_concurrent: int
+    timeout_seconds: float
+    max_retries: int
+    max_per_second: float | None
+
+
+@frozen(kw_only=True)
+class ProviderSummary:
+    """A provider, as far as this process knows.
+
+    Attributes:
+        name: What actions and rules call it.
+        type: What the configuration calls its type; empty for one that a program brings.
+        idempotent: Whether a call without an answer may be repeated.
+        members: Whom a group consists of; empty for all others.
+        in_flight: Calls under way.
+        waiting: Calls that wait for their turn.
+        limits: Of its calls; null for a group, whose members have their own, like the next two.
+        circuit: Whether it is called.
+        calls: How its calls went.
+    """
+
+    name: str
+    type: str
+    idempotent: bool
+    members: tuple[str, ...]
+    in_flight: int
+    waiting: int
+    limits: ProviderLimits | None
+    circuit: CircuitStatus | None
+    calls: CallStatistics | None
+
+
+@frozen
+class ProvidersResponse:
+    """All providers, by their names."""
+
+    providers: tuple[ProviderSummary, ...]
+
+
+@frozen(kw_only=True)
+class ProviderHealthEntry:
+    """How one provider is.
+
+    Attributes:
+        provider: Its name.
+        healthy: Whether a delivery would have a chance.
+        error: Why not; null when healthy.
+        calls: How its calls went; null for a group.
+    """
+
+    provider: str
+    healthy: bool
+    error: str | None
+    calls: CallStatistics | None
+
+
+@frozen
+class ProvidersHealthResponse:
+    """How all providers are, by their names."""
+
+    providers: tuple[ProviderHealthEntry, ...]
+
+
+@frozen(kw_only=True)
+class ProvidersReloadResponse:
+    """The providers of the configuration are in force.
+
+    Attributes:
+        added: Names that are new.
+        changed: Names whose provider is another one now.
+        removed: Names that are gone.
+        unchanged: Names whose provider stayed as it was.
+        restart: Other sections of the file that have changed: they take effect when the server is
+            started again.
+    """
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    restart: tuple[str, ...]
+
+
+@frozen
+class SetCircuitRequest:
+    """What a circuit is to be: `open` or `closed`."""
+
+    state: Literal["open", "closed"]
