@@ -18,6 +18,7 @@ from acteon.server.usage import (
     WrongUseError,
     config_of,
     config_option,
+    finish,
     run_quietly,
     see_help,
 )
@@ -121,7 +122,7 @@ def export(
         loaded = load_config(config_of(context, config), environ=os.environ)
         target = None if output in (None, "-") else Path(output)
         try:
-            written = _finish(export(loaded, _query(filters), target))
+            written = finish(export(loaded, _query(filters), target))
         except BrokenPipeError:
             if target is not None:
                 raise
@@ -180,7 +181,7 @@ def erase(
         loaded = load_config(config_of(context, config), environ=os.environ)
         query, held = _query(filters), wanted[0] if wanted else None
         if dry_run or not yes:
-            found = _finish(count(loaded, query, path, held))
+            found = finish(count(loaded, query, path, held))
             if dry_run:
                 click.echo(f"{_payloads(found)} would be erased")
                 return 0
@@ -218,24 +219,10 @@ def migrate(context: click.Context, config: Path | None) -> None:
             async for line in prepare(loaded):
                 click.echo(line)
 
-        _finish(prepare_all())
+        finish(prepare_all())
         return 0
 
     context.exit(run_quietly(work, failed=1))
-
-
-def _finish(work: Coroutine[Any, Any, T]) -> T:
-    """Return what `work` does; Ctrl+C and SIGTERM strike it wherever it is.
-
-    asyncio's own handler would wait for its next `await`: a write to a pipe that nobody empties
-    never comes to it.
-    """
-    before = {number: signal.signal(number, _strike) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return asyncio.run(work)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _finish_gently(work: Coroutine[Any, Any, T]) -> T:
@@ -263,12 +250,6 @@ def _finish_gently(work: Coroutine[Any, Any, T]) -> T:
         if not terminated:
             raise
         raise SystemExit(128 + signal.SIGTERM) from None
-
-
-def _strike(number: int, _frame: object) -> None:
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + number)
 
 
 def _records(number: int) -> str:

@@ -1,10 +1,11 @@
 """Commands that tell wrong uses as every mistake is told: in one line, with how to mend it."""
 
+import asyncio
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeGuard, TypeVar
 
@@ -17,6 +18,7 @@ from acteon.server.logs import configure_logging
 log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 INTERRUPTED: Final = 128 + signal.SIGINT
 """The exit status of a program that Ctrl+C ended, as shells have it."""
@@ -125,3 +127,23 @@ def run_quietly(work: Callable[[], int], *, failed: int) -> int:
         for line in told(error):
             click.echo(f"error: {line}", err=True)
         return failed
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` does; Ctrl+C and SIGTERM strike it wherever it is.
+
+    asyncio's own handler would wait for its next `await`: a write to a pipe that nobody empties
+    never comes to it.
+    """
+    before = {number: signal.signal(number, _strike) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return asyncio.run(work)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _strike(number: int, _frame: object) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
