@@ -12,7 +12,7 @@ from attrs import Attribute, define, field, frozen
 from attrs.validators import deep_mapping, ge, gt, instance_of, le
 
 from acteon.core import Action, Failed, ProviderResponse, ResponseStatus
-from acteon.provider.errors import MAX_MESSAGE, ProviderConfigurationError, ProviderError
+from acteon.provider.errors import MAX_MESSAGE, ExecutionFailedError, ProviderError
 from acteon.provider.provider import Provider, ProviderPlugin
 from acteon.provider.registry import Grouping, RegisteredProvider
 from acteon.provider.shaping import shaped
@@ -275,7 +275,7 @@ class GroupProvider(Grouping):
         if len(problems) < (1 if self.config.require == "all" else len(checks)):
             return
         told = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
-        raise ProviderConfigurationError(told[:MAX_MESSAGE])
+        raise ExecutionFailedError(told)
 
     async def _health(self, name: str) -> str | None:
         member = self.member(name)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,13 @@ def run_server(path: Path | None, host: str | None, port: int | None) -> int:
     """
     configure_logging(os.environ, sys.stderr)
     try:
-        config = load_config(path, environ=os.environ, host=host, port=port)
+        load = partial(load_config, path, environ=os.environ, host=host, port=port)
+        config = load()
         warn_about(config)
         # Help and mistakes in the configuration need not wait for the whole server's import.
         from acteon.server.serve import run
 
-        run(config)
+        run(config, load=None if config.path is None else load)
     except Exception as error:  # noqa: BLE001 - the outermost place: told in one line, whatever it is
         for line in told(error):
             click.echo(f"error: {line}", err=True)

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +20,7 @@ from acteon.server.auth.authenticator import Authenticator
 from acteon.server.auth.book import AccountBook
 from acteon.server.auth.sessions import Sessions
 from acteon.server.auth.signin import SignIn
-from acteon.server.config import Asgi, Config, load_config
+from acteon.server.config import Asgi, Config
 from acteon.server.http import HttpApp, create_app
 from acteon.server.http.identity import anonymous
 from acteon.server.http.limiting import RequestLimits
@@ -44,22 +43,33 @@ GRACE: Final = 0.1
 """Seconds that whatever is closed after the end of `shutdown_timeout_seconds` has for it."""
 
 
-def run(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -> None:
+def run(
+    config: Config,
+    *,
+    providers: ProviderRegistry = NO_PROVIDERS,
+    load: Callable[[], Config] | None = None,
+) -> None:
     """Serve what `config` describes, as `serve` does, on the fastest event loop that there is.
 
     Args:
         config: It.
         providers: More providers than it names.
+        load: Reads the configuration again, when its providers are to be exchanged.
 
     Raises:
         ConfigError: Something cannot be opened, or the port is taken.
     """
     _spare_collector()
     with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
-        runner.run(serve(config, providers=providers))
+        runner.run(serve(config, providers=providers, load=load))
 
 
-async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -> None:
+async def serve(
+    config: Config,
+    *,
+    providers: ProviderRegistry = NO_PROVIDERS,
+    load: Callable[[], Config] | None = None,
+) -> None:
     """Serve what `config` describes until SIGINT or SIGTERM.
 
     Then no connection is accepted any more, requests under way end, and the audit trail is
@@ -68,6 +78,7 @@ async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -
     Args:
         config: It.
         providers: More providers than it names, which the caller has opened and will close.
+        load: Reads the configuration again, when its providers are to be exchanged.
 
     Raises:
         ConfigError: Something cannot be opened, or the port is taken.
@@ -81,7 +92,7 @@ async def serve(config: Config, *, providers: ProviderRegistry = NO_PROVIDERS) -
             tls = await stack.enter_async_context(certified(server.tls, directory=directory))
             limits = configured_limits(config)
             book = await open_book(stack, config, os.environ)
-            configured = ConfiguredProviders(config, providers, _reader(config))
+            configured = ConfiguredProviders(config, providers, load)
             await stack.enter_async_context(configured)
             gateway = await open_gateway_over(stack, config, configured.registry)
             tasks = await stack.enter_async_context(Tasks())
@@ -120,13 +131,6 @@ def _app(
         sign_in=None if book is None else SignIn.of(book, store),
         reload_providers=None if configured.load is None else configured.reload,
     )
-
-
-def _reader(config: Config) -> Callable[[], Config] | None:
-    """Return what reads the file of `config` again, if it has one."""
-    if config.path is None:
-        return None
-    return partial(load_config, config.path, environ=os.environ)
 
 
 def _spare_collector() -> None:
