@@ -25,3 +25,14 @@ def test_the_commands_do_what_is_shown(tmp_path: Path) -> None:
     write_files(PAGE, tmp_path)
     with shell(tmp_path) as typing:
         typing.type_page(BLOCKS)
+
+
+@pytest.mark.server
+def test_sighup_exchanges_them(tmp_path: Path) -> None:
+    write_files(PAGE, tmp_path)
+    with shell(tmp_path) as typing:
+        typing.type("acteon-server &")
+        typing.type("sed -i 's/^members = .*/members = [\"desk\"]/' acteon.toml; kill -HUP %1")
+        assert typing.logged(r"providers exchanged.* changed=(\S+)") == "['everyone']"
+        typing.type("sed -i 's/^members = .*/members = [\"dusk\"]/' acteon.toml; kill -HUP %1")
+        assert "there is no provider 'dusk'" in typing.logged("the providers stay as they were(.*)")

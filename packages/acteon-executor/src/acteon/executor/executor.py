@@ -131,7 +131,7 @@ class Executor:
             return await self._given_up(provider, action, outcome, progress)
         fallback, breaker = other
         why = str(outcome)
-        log.warning(
+        log.debug(  # That the circuit opened was told: once, not with every action.
             "the fallback delivers in place of a provider whose circuit is open",
             extra={
                 "acteon.provider": provider.name,
@@ -312,7 +312,9 @@ class Executor:
             attempts=attempts,
         )
         certainty = Certainty.UNKNOWN if doubtful else Certainty.NOT_DELIVERED
-        log.warning(
+        log.log(
+            # That the circuit opened was told: once, not with every action.
+            logging.DEBUG if isinstance(error, CircuitOpenError) else logging.WARNING,
             "provider failed, given up",
             extra={
                 "acteon.provider": provider.name,
