@@ -100,7 +100,7 @@ def build(session: nox.Session) -> None:
     needs = (need for name in PACKAGES for need in needed_for_tests(name))
     outside = sorted({need for need in needs if not need.startswith("acteon-")})
     session.install(*wheels.values(), *outside, "--group", "test")
-    session.run("pytest", "-q", "-m", "not server", *session.posargs)
+    session.run("pytest", "-q", "-m", "not server and not fuzz", *session.posargs)
 
 
 @nox.session

@@ -208,6 +208,7 @@ def _announced(log: Path, process: "subprocess.Popen[bytes]") -> str:
     raise AssertionError(f"it did not start: {log.read_text()}")
 
 
+@pytest.mark.fuzz
 @pytest.mark.timeout(300)  # A hang of the server ends a request after 20 s.
 def test_every_request_is_answered_as_documented(fuzzed: Server) -> None:
     # It does not tell checkers of types what its operations are.
