@@ -234,6 +234,7 @@ def test_settings_are_those_of_the_configuration() -> None:
         ttl_seconds = 0
         mode = "sync"
         max_queue = 8
+        max_queue_bytes = 2097152
         store_payload = false
         cleanup_interval_seconds = 9
     """)
@@ -248,6 +249,7 @@ def test_settings_are_those_of_the_configuration() -> None:
     assert gateway.environment == {"stage": "production"}
     assert dead_letters(found) is not None
     audit = audit_settings(found.audit)
-    assert (audit.ttl, audit.mode, audit.max_queue) == (None, "sync", 8)
+    assert (audit.ttl, audit.mode) == (None, "sync")
+    assert (audit.max_queue, audit.max_queue_bytes) == (8, 2 * 1024 * 1024)
     assert (audit.store_payload, audit.redaction) == (False, None)
     assert audit.cleanup_interval == timedelta(seconds=9)

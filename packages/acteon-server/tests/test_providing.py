@@ -255,3 +255,22 @@ async def test_a_gateway_of_a_configuration_delivers_to_groups(
     assert isinstance(outcome, Executed)
     assert [each["provider"] for each in outcome.response.body["members"]] == ["hook", "second"]
     assert len(receiver.requests) == 2
+
+
+async def test_one_that_cannot_be_closed_hinders_no_other(
+    configured: ConfiguredProviders,
+    gateway: Gateway,
+    file: Path,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent / "acme")  # pyright: ignore[reportUnknownMemberType]
+    stuck = '[[providers]]\nname = "stuck"\ntype = "acme"\ntoken = "unclosable-t"\n'
+    write(file, hook(receiver.url) + stuck)
+    await configured.reload()
+    write(file, hook(receiver.url))
+    await configured.reload()
+    await until(lambda: "a provider could not be closed" in caplog.text)
+
+    assert isinstance(await gateway.dispatch(ACTION), Executed)

@@ -123,3 +123,5 @@ class AcmeProviderPlugin(ProviderPlugin):
         provider = AcmeProvider(name, config.token)
         yield provider
         provider.closed.append(name)
+        if config.token.startswith("unclosable"):
+            raise OSError("the receiver does not let go")

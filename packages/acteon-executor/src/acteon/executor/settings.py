@@ -59,7 +59,8 @@ class ExecutorSettings:
     Attributes:
         max_retries: How often a call is repeated after the first attempt.
         timeout: The time for each attempt.
-        max_concurrent: How many attempts are under way at once; further ones wait in line.
+        max_concurrent: How many attempts are under way at once with each provider; further ones
+            wait in line.
         backoff: The pauses between the attempts.
     """
 

@@ -233,29 +233,39 @@ async def _kept_open(
     opened: "asyncio.Future[_Open]",
 ) -> None:
     """Open a provider, give it to `opened`, and close it when it is to be left and is unused."""
-    async with AsyncExitStack() as stack:
-        try:
-            provider = await stack.enter_async_context(plugin.open(section.name, settings))
-            found = _Open(
-                section,
-                RegisteredProvider(
-                    section.name,
-                    provider,
-                    section.idempotent,
-                    type=section.type,
-                    limits=section.limits,
-                    circuit_breaker=section.circuit_breaker,
-                ),
-            )
-        except Exception as error:  # noqa: BLE001 - whoever waits for it raises it
-            if not opened.done():
-                opened.set_exception(error)
-            return
-        if opened.done():
-            return  # Nobody waits for it any more.
-        opened.set_result(found)
-        await found.leave.wait()
-        await found.registered.uses.over()
+    stack = AsyncExitStack()
+    try:
+        provider = await stack.enter_async_context(plugin.open(section.name, settings))
+        found = _Open(
+            section,
+            RegisteredProvider(
+                section.name,
+                provider,
+                section.idempotent,
+                type=section.type,
+                limits=section.limits,
+                circuit_breaker=section.circuit_breaker,
+            ),
+        )
+    except Exception as error:  # noqa: BLE001 - whoever waits for it raises it
+        if not opened.done():
+            opened.set_exception(error)
+        return
+    try:
+        if not opened.done():  # Otherwise nobody waits for it any more.
+            opened.set_result(found)
+            await found.leave.wait()
+            await found.registered.uses.over()
+    finally:
+        await _closed(stack, section.name)
+
+
+async def _closed(stack: AsyncExitStack, name: str) -> None:
+    """Close `stack`; what goes wrong then is logged, and hinders no other provider."""
+    try:
+        await stack.aclose()
+    except Exception:
+        log.exception("a provider could not be closed", extra={"acteon.provider": name})
 
 
 def _warn_about_limit(section: ProviderSection, settings: object, config: Config) -> None:
