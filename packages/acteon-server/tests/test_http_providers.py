@@ -181,3 +181,16 @@ async def test_a_configuration_that_cannot_be_used_is_told(api: Api) -> None:
     answer = await api.send("POST", "/v1/providers/reload")
     assert answer.status == 400
     assert answer.json()["error"] == "acteon.toml: provider 'email': it is wrong"
+
+
+async def test_a_dry_run_tells_who_would_be_called(api: Api) -> None:
+    async def told() -> tuple[str, str]:
+        answer = await api.send("POST", "/v1/dispatch?dry_run=true", asked("a"))
+        found = answer.json()["DryRun"]
+        return found["would_be_provider"], found["outcome"]
+
+    assert await told() == ("email", "executed")
+    await api.send("PUT", "/v1/providers/email/circuit", {"state": "open"})
+    assert await told() == ("sms", "rerouted")
+    await api.send("PUT", "/v1/providers/sms/circuit", {"state": "open"})
+    assert await told() == ("email", "failed")

@@ -90,6 +90,19 @@ class Executor:
         self._lines[provider.name] = provider, line
         return line
 
+    def would_call(self, provider: RegisteredProvider) -> RegisteredProvider | None:
+        """Return who would get an action for `provider` now; None if nobody would."""
+        asked: set[str] = set()
+        found: RegisteredProvider | None = provider
+        while found is not None and not isinstance(found.provider, GroupProvider):
+            if self.line(found).circuit.closed_for(self.clock.monotonic()) is None:
+                return found
+            asked.add(found.name)
+            breaker = found.circuit_breaker
+            name = None if breaker is None else breaker.fallback
+            found = None if name is None or name in asked else self.providers.get(name)
+        return found
+
     async def execute(
         self, provider: RegisteredProvider, action: Action, progress: Progress | None = None
     ) -> Execution:

@@ -208,7 +208,9 @@ class Gateway:
             self.metrics,
             self.clock,
         )
-        self._previewer = Previewer(self._trips, self.providers, self.settings, self.clock)
+        self._previewer = Previewer(
+            self._trips, self.providers, self._calls, self.settings, self.clock
+        )
         compiler = RuleCompiler(self.providers, self.settings)
         self._explainer = Explainer(self._previewer, compiler, self.clock)
         self._rulebook = Rulebook(

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 from attrs import define, field, frozen
 
 from acteon.core import Action, ActionOutcome, Clock, Failed, Throttled, new_id
+from acteon.executor import Executor
 from acteon.gateway.asking import claim_key, quota_of, state_keys
 from acteon.gateway.errors import InProgressError, RuleFailedError, StateFailedError
 from acteon.gateway.pipeline import MAX_READS
@@ -36,7 +37,8 @@ class Preview:
         matched_rule: The rule that decides, if one does.
         would_be_provider: Who would be called; None if nobody would.
         outcome: The name of the outcome, if the provider took the call; `in_progress` while
-            another action with its key is being delivered.
+            another action with its key is being delivered, `failed` while its circuit is open and
+            it has no fallback.
         retry_after: With `throttled`: when the quota opens again.
         shadowed: Rules that are only tried and would have matched.
     """
@@ -75,6 +77,7 @@ class Previewer:
 
     trips: Trips
     providers: ProviderRegistry
+    executor: Executor
     settings: GatewaySettings
     clock: Clock
     _token: str = field(factory=new_id, init=False)
@@ -111,15 +114,17 @@ class Previewer:
                 return self._say(decision, None, outcome)
             if began.quota_error and self.settings.on_store_error is OnStoreError.DENY:
                 raise StateFailedError(began.quota_error)
-        return self._say(
-            decision, provider.name, "executed" if decision.route is None else "rerouted"
-        )
+        called = self.executor.would_call(provider)
+        if called is None:
+            return self._say(decision, provider.name, "failed")
+        as_asked = decision.route is None and called is provider
+        return self._say(decision, called.name, "executed" if as_asked else "rerouted")
 
     def _say(
         self,
         decision: Decision,
         provider: str | None,
-        outcome: ActionOutcome | Literal["executed", "rerouted", "in_progress"],
+        outcome: ActionOutcome | Literal["executed", "rerouted", "failed", "in_progress"],
     ) -> Preview:
         verdict, rule = decided_by(decision, outcome)
         return Preview(
