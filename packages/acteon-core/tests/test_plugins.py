@@ -76,7 +76,10 @@ def test_a_name_that_nobody_offers_is_answered_with_those_that_are(name: str, te
     assert str(caught.value) == text
 
 
-def test_an_official_plugin_that_is_not_installed_says_what_to_install() -> None:
+def test_an_official_plugin_that_is_not_installed_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "path", [])  # As if nothing were.
     with pytest.raises(PluginNotFoundError, match=r"pip install acteon-email$"):
         load_plugin("acteon.providers", "email", Wanted)
 

@@ -131,6 +131,7 @@ class SqliteStatePlugin(StatePlugin):
     """Opens the file of the configuration."""
 
     Config = SqliteConfig
+    kit = "1"
 
     @classmethod
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """Finding the plugins that other packages offer through entry points."""
 
 import difflib
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TypeVar
 
 from acteon.core.errors import ConfigError, PluginNotFoundError
@@ -52,26 +52,65 @@ def official_package(group: str, name: str) -> str | None:
 def load_plugin(group: str, name: str, base: type[T]) -> type[T]:
     """Import the class that is registered as `name` in the entry-point `group`, and nothing else.
 
+    An entry point may also name something that stands for such a class, and has it as its
+    attribute `__acteon_plugin__`, as functions marked by a decorator do.
+
     Raises:
         PluginNotFoundError: No installed package offers it; the text says what would help.
-        ConfigError: Two packages offer it, it cannot be imported, or it is no `base`.
+        ConfigError: Two packages offer it, it needs another version of Acteon than there is, it
+            cannot be imported, or it is no `base`, or not all of one.
     """
     point = _find(group, name)
     owner = point.dist.name if point.dist else point.value
+    what = f"{group} plugin {name!r} of {owner}"
+    unmet = _unmet(point)
+    if unmet:
+        raise ConfigError(f"{what} does not fit: {unmet}")
     try:
         plugin: object = point.load()
     except (Exception, SystemExit) as error:  # It is somebody else's module.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(
-            f"{group} plugin {name!r} of {owner} cannot be imported: {reason}; "
-            f"mend it, or install another version of {owner}"
+            f"{what} cannot be imported: {reason}; mend it, or install another version of {owner}"
         ) from error
+    plugin = getattr(plugin, "__acteon_plugin__", plugin)
     if not (isinstance(plugin, type) and issubclass(plugin, base)):
         raise ConfigError(
-            f"{group} plugin {name!r} of {owner} is no {base.__name__}; its entry point "
-            f"{point.value} has to name a subclass of it"
+            f"{what} is no {base.__name__}; its entry point {point.value} has to name a subclass "
+            "of it"
+        )
+    missing = sorted(getattr(plugin, "__abstractmethods__", ()))
+    if missing:
+        raise ConfigError(
+            f"{what} is incomplete: {plugin.__name__} lacks {', '.join(missing)}; its author must "
+            "mend that"
         )
     return plugin
+
+
+def _unmet(point: EntryPoint) -> str:
+    """Return which version of Acteon the package of `point` needs that is not there; or nothing."""
+    if point.dist is None:
+        return ""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for line in point.dist.requires or ():
+        try:
+            need = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if not need.name.startswith("acteon") or (need.marker and not need.marker.evaluate()):
+            continue
+        try:
+            there = version(need.name)
+        except PackageNotFoundError:
+            return f"it needs {need.name}, which is not installed: pip install {need.name}"
+        if not need.specifier.contains(there, prereleases=True):
+            return (
+                f"it needs {need.name}{need.specifier}, and {there} is installed; install another "
+                f"version of {point.dist.name}, or of {need.name}"
+            )
+    return ""
 
 
 def _find(group: str, name: str) -> EntryPoint:

@@ -15,7 +15,9 @@ from acteon.provider import (
     ProviderPlugin,
     ProviderRegistry,
     RegisteredProvider,
+    plugin_of,
 )
+from acteon.provider.function import NoKeys
 
 Deliverer = Callable[[Action], object] | Provider | RegisteredProvider
 """Delivers actions: a function, `async` or not, or a provider."""
@@ -96,6 +98,13 @@ def _provider(given: Any, name: str) -> Named:
             )
         found: Provider = given
         return found
+    marked = plugin_of(given)
+    if marked is not None:
+        if marked.Config is not NoKeys:
+            raise ConfigError(
+                f"provider {name!r} takes a configuration: {{{name!r}: Plugin({name}, {{...}})}}"
+            )
+        return FunctionProvider(given, marked.idempotent)
     try:
         return FunctionProvider(given)
     except TypeError as error:

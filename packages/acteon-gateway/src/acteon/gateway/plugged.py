@@ -1,7 +1,7 @@
 """Plugins that a program names, and their settings."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
 from attrs import NOTHING, field, fields, frozen, has
@@ -23,12 +23,19 @@ class Plugin:
     """A plugin with its settings: `Plugin("webhook", {"url": "https://shop.example/hook"})`.
 
     Attributes:
-        plugin: The name under which an installed package offers it, or its class.
+        plugin: The name under which an installed package offers it, its class, or a function that
+            is marked by `@provider`.
         settings: Attributes of the plugin's `Config`, by name, or an object of that class; what
             is not given has its default.
     """
 
-    plugin: str | type[StatePlugin] | type[AuditPlugin] | type[ProviderPlugin]
+    plugin: (
+        str
+        | type[StatePlugin]
+        | type[AuditPlugin]
+        | type[ProviderPlugin]
+        | Callable[..., object]
+    )
     settings: object = field(factory=dict[str, Any], repr=False)
 
 
@@ -67,6 +74,7 @@ def _loaded(group: str, base: type[P], name: str, what: str) -> type[P]:
 
 def _checked(found: object, base: type[P], what: str) -> type[P]:
     name = _named(found)
+    found = getattr(found, "__acteon_plugin__", found)
     if isinstance(found, type) and issubclass(found, base):
         return found
     raise ConfigError(f"{what}: {name} is no {base.__name__}")

@@ -16,7 +16,7 @@ from acteon.provider.errors import (
     ProviderTimeoutError,
     RateLimitedError,
 )
-from acteon.provider.function import FunctionProvider
+from acteon.provider.function import FunctionPlugin, FunctionProvider, plugin_of, provider
 from acteon.provider.group import (
     GroupConfig,
     GroupPlugin,
@@ -38,6 +38,7 @@ __all__ = [
     "CircuitBreaker",
     "Delivery",
     "ExecutionFailedError",
+    "FunctionPlugin",
     "FunctionProvider",
     "GroupConfig",
     "GroupPlugin",
@@ -61,5 +62,7 @@ __all__ = [
     "RegisteredProvider",
     "Settled",
     "check_health",
+    "plugin_of",
+    "provider",
     "shaped",
 ]

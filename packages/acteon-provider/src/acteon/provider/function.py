@@ -1,14 +1,17 @@
-"""A function as a provider: for programs that embed the gateway, and for tests."""
+"""A function as a provider: for programs that embed the gateway, for packages, and for tests."""
 
 import inspect
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any, ClassVar, TypeVar, overload
 
 from anyio import CapacityLimiter, to_thread
-from attrs import Attribute, define, field
+from attrs import Attribute, define, field, frozen, has
 
 from acteon.core import Action, InvalidError, ProviderResponse, encode_json
+from acteon.provider.provider import Provider, ProviderPlugin
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +19,8 @@ Delivering = Callable[[Action], object]
 """Delivers one action; what it returns, or what awaiting that gives, is the answer."""
 
 MAX_THREADS = 40
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 def _takes_an_action(_: object, attribute: "Attribute[Delivering]", function: object) -> None:
@@ -101,3 +106,116 @@ def _body(result: Any) -> Any:
         )
         return None
     return result
+
+
+@frozen
+class NoKeys:
+    """The keys of a `[[providers]]` whose function takes no configuration: none."""
+
+
+class FunctionPlugin(ProviderPlugin):
+    """Opens a function that is marked by `@provider`; each has a class of its own.
+
+    Attributes:
+        function: It.
+        idempotent: Whether calling it twice for one action does no more than calling it once.
+    """
+
+    Config: ClassVar[type[Any]] = NoKeys
+    function: ClassVar[Callable[..., object]]
+    idempotent: ClassVar[bool] = False
+
+    @classmethod
+    def open(cls, name: str, config: Any) -> AbstractAsyncContextManager[Provider]:
+        return _opened(cls.bound(config), cls.idempotent)
+
+    @classmethod
+    def bound(cls, config: Any) -> Delivering:
+        """Return the function of an action alone."""
+        return cls.function if cls.Config is NoKeys else partial(cls.function, config=config)
+
+
+@asynccontextmanager
+async def _opened(function: Delivering, idempotent: bool) -> AsyncGenerator[Provider]:
+    yield FunctionProvider(function, idempotent)
+
+
+@overload
+def provider(function: F, /) -> F: ...
+
+
+@overload
+def provider(
+    *, idempotent: bool = False, config: type[Any] | None = None, kit: str | None = None
+) -> Callable[[F], F]: ...
+
+
+def provider(
+    function: F | None = None,
+    /,
+    *,
+    idempotent: bool = False,
+    config: type[Any] | None = None,
+    kit: str | None = None,
+) -> F | Callable[[F], F]:
+    """Mark a function as a provider; it stays the function that it is.
+
+    ```python
+    @provider
+    async def page(action: Action) -> None: ...
+
+
+    @provider(idempotent=True, config=PagerConfig)
+    def page(action: Action, config: PagerConfig) -> dict[str, str]: ...
+    ```
+
+    An entry point of the group `acteon.providers` may name it, as it names a `ProviderPlugin`, and
+    programs give it to `Gateway.open`. What it returns and raises means what it means for a
+    `FunctionProvider`.
+
+    Args:
+        function: It, `async` or not; called with the action.
+        idempotent: Whether calling it twice for one action does no more than calling it once.
+        config: An attrs class of its keys in `[[providers]]`; it is then called with an instance,
+            by the name `config`, as well.
+        kit: The version of the conformance kit that it passed.
+
+    Raises:
+        TypeError: It cannot be called like that.
+    """
+
+    def mark(marked: F) -> F:
+        if config is not None and not has(config):
+            raise TypeError(f"config: {config!r} is no attrs class")
+        members: dict[str, Any] = {
+            "__doc__": marked.__doc__,
+            "__module__": marked.__module__,
+            "function": staticmethod(marked),
+            "idempotent": idempotent,
+            "kit": kit,
+            "Config": NoKeys if config is None else config,
+        }
+        plugin = type(getattr(marked, "__name__", "function"), (FunctionPlugin,), members)
+        if config is None:
+            FunctionProvider(marked)  # It checks what it is given.
+        else:
+            _takes_a_configuration(marked)
+        marked.__acteon_plugin__ = plugin  # type: ignore[attr-defined]
+        return marked
+
+    return mark if function is None else mark(function)
+
+
+def _takes_a_configuration(function: Callable[..., object]) -> None:
+    try:
+        inspect.signature(function).bind(None, config=None)
+    except TypeError as error:
+        raise TypeError(
+            f"it is called with the action, and with its configuration as 'config': {error}"
+        ) from None
+
+
+def plugin_of(function: object) -> type[FunctionPlugin] | None:
+    """Return the plugin of a function that is marked by `@provider`; None if it is not."""
+    found = getattr(function, "__acteon_plugin__", None)
+    return found if isinstance(found, type) and issubclass(found, FunctionPlugin) else None

@@ -306,6 +306,7 @@ class GroupPlugin(ProviderPlugin):
     """Opens groups."""
 
     Config = GroupConfig
+    kit = "1"
 
     @classmethod
     def open(cls, name: str, config: GroupConfig) -> AbstractAsyncContextManager[Provider]:

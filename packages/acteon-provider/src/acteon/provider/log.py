@@ -53,6 +53,7 @@ class LogPlugin(ProviderPlugin):
     """Opens log providers."""
 
     Config = LogConfig
+    kit = "1"
 
     @classmethod
     def open(cls, name: str, config: LogConfig) -> AbstractAsyncContextManager[Provider]:

@@ -40,11 +40,14 @@ class ProviderPlugin(ABC):
     """What a package registers in the entry-point group `acteon.providers`, under its type's name.
 
     Attributes:
-        Config: An attrs class of the keys of `[[providers]]`, without `name`, `type` and
-            `idempotent`, which every provider has.
+        Config: An attrs class of the keys of `[[providers]]`, without those that every provider
+            has: `name`, `type`, `idempotent`, `limits` and `circuit_breaker`.
+        kit: The version of the conformance kit (`PROVIDER_KIT` of `acteon.provider.testing`) that
+            its providers passed; None: it does not say.
     """
 
     Config: ClassVar[type[Any]]
+    kit: ClassVar[str | None] = None
 
     @classmethod
     @abstractmethod

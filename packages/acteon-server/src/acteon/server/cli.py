@@ -13,6 +13,7 @@ from acteon.server.audit_commands import audit, migrate
 from acteon.server.auth_commands import encrypt, hash_key, hash_password
 from acteon.server.config import load_config, warn_about
 from acteon.server.logs import configure_logging
+from acteon.server.plugin_commands import plugins
 from acteon.server.provider_commands import providers
 from acteon.server.rule_commands import rules
 from acteon.server.usage import OneLineGroup, WrongUseError, told
@@ -102,6 +103,7 @@ main.add_command(rules)
 main.add_command(audit)
 main.add_command(migrate)
 main.add_command(providers)
+main.add_command(plugins)
 main.add_command(encrypt)
 main.add_command(hash_password)
 main.add_command(hash_key)

@@ -24,6 +24,7 @@ class ClickHouseStatePlugin(StatePlugin):
     """Opens the backend, making its tables when they are missing, if weak locks are allowed."""
 
     Config = ClickHouseStateConfig
+    kit = "1"
 
     @classmethod
     @asynccontextmanager

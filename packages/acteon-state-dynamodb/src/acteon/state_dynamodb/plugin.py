@@ -19,6 +19,7 @@ class DynamoDBStatePlugin(StatePlugin):
     """Opens the backend, making its table if that is missing and the configuration says so."""
 
     Config = DynamoDBStateConfig
+    kit = "1"
 
     @classmethod
     @asynccontextmanager

@@ -22,6 +22,7 @@ class MemoryStatePlugin(StatePlugin):
     """Opens an empty backend, which is forgotten when it is closed."""
 
     Config = MemoryStateConfig
+    kit = "1"
     shared: ClassVar[bool] = False
 
     @classmethod

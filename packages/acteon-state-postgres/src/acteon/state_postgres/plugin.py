@@ -18,6 +18,7 @@ class PostgresStatePlugin(StatePlugin):
     """Opens the backend, making its tables when they are missing."""
 
     Config = PostgresStateConfig
+    kit = "1"
 
     @classmethod
     @asynccontextmanager

@@ -21,6 +21,7 @@ class RedisStatePlugin(StatePlugin):
     """Opens a backend whose entries are in Redis, which must be reachable and take writes."""
 
     Config = RedisStateConfig
+    kit = "1"
 
     @classmethod
     @asynccontextmanager

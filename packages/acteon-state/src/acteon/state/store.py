@@ -145,9 +145,12 @@ class StatePlugin(ABC):
         Config: An attrs class of the keys of `[state]`, without `backend`. Texts, integers,
             floats, booleans and their optional, tuple and mapping forms can be configured.
         shared: Whether several processes that open it with one configuration share its entries.
+        kit: The version of the conformance kit (`STATE_KIT` of `acteon.state.testing`) that the
+            backend passed; None: it does not say.
     """
 
     Config: ClassVar[type[Any]]
+    kit: ClassVar[str | None] = None
     shared: ClassVar[bool] = True
 
     @classmethod

@@ -1,6 +1,6 @@
 """For the tests of providers: what all must do, and a receiver that does what it is told."""
 
-from acteon.provider.testing.conformance import ProviderConformance
+from acteon.provider.testing.conformance import PROVIDER_KIT, ProviderConformance
 from acteon.provider.testing.receiver import (
     Received,
     Receiver,
@@ -14,6 +14,7 @@ from acteon.provider.testing.receiver import (
 )
 
 __all__ = [
+    "PROVIDER_KIT",
     "ProviderConformance",
     "Received",
     "Receiver",

@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+from typing import Final
 
 import pytest
 
 from acteon.core import Action, ProviderResponse, encode_json
 from acteon.provider.errors import ProviderError
-from acteon.provider.provider import Provider
+from acteon.provider.provider import Provider, ProviderPlugin
+
+PROVIDER_KIT: Final = "1"
+"""The version of this kit. A higher number means that it asks for something that the one before
+did not: what passed that one may fail this one. Closer tests of the same keep the number.
+"""
 
 MANY = 20
 LIMIT = 10.0
@@ -37,6 +43,11 @@ class ProviderConformance:
         return None
 
     @pytest.fixture
+    def plugin(self) -> type[ProviderPlugin] | None:
+        """Give the plugin that opens the provider; None if there is none, or it says of no kit."""
+        return None
+
+    @pytest.fixture
     def action(self) -> Action:
         """Give an action that the provider can deliver."""
         return Action(
@@ -47,6 +58,9 @@ class ProviderConformance:
             payload={"text": "Grüße, 世界"},
             id="action-1",
         )
+
+    async def test_its_plugin_names_this_kit(self, plugin: type[ProviderPlugin] | None) -> None:
+        assert plugin is None or plugin.kit == PROVIDER_KIT
 
     async def test_a_delivery_is_answered_in_json(self, provider: Provider, action: Action) -> None:
         response = await provider.execute(action)

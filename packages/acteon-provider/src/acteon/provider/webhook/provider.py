@@ -272,6 +272,7 @@ class WebhookPlugin(ProviderPlugin):
     """Opens webhooks."""
 
     Config = WebhookConfig
+    kit = "1"
 
     @classmethod
     def open(cls, name: str, config: WebhookConfig) -> AbstractAsyncContextManager[Provider]:

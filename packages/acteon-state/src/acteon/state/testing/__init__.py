@@ -17,7 +17,7 @@ pytest.register_assert_rewrite(
 )
 
 from acteon.state.testing.dispatch import DispatchStateConformance  # noqa: E402
-from acteon.state.testing.fixtures import BackendFixtures, PassTime, together  # noqa: E402
+from acteon.state.testing.fixtures import STATE_KIT, BackendFixtures, PassTime, together  # noqa: E402
 from acteon.state.testing.locks import LocksConformance  # noqa: E402
 from acteon.state.testing.model import DispatchStateModel  # noqa: E402
 from acteon.state.testing.sharing import SharedStateConformance  # noqa: E402
@@ -25,6 +25,7 @@ from acteon.state.testing.store import StateStoreConformance  # noqa: E402
 from acteon.state.testing.windows import WindowConformance  # noqa: E402
 
 __all__ = [
+    "STATE_KIT",
     "BackendFixtures",
     "DispatchStateConformance",
     "DispatchStateModel",

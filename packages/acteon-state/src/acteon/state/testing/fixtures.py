@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import timedelta
 from functools import wraps
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -13,13 +13,18 @@ import pytest
 from acteon.state.adapter import dispatch_state
 from acteon.state.dispatch import DispatchState
 from acteon.state.keys import StateKey
-from acteon.state.store import Locks, StateBackend, StateStore
+from acteon.state.store import Locks, StateBackend, StatePlugin, StateStore
 
 T = TypeVar("T")
 
 PassTime = Callable[[timedelta], Awaitable[None]]
 
 HOUR = timedelta(hours=1)
+
+STATE_KIT: Final = "1"
+"""The version of this kit. A higher number means that it asks for something that the one before
+did not: what passed that one may fail this one. Closer tests of the same keep the number.
+"""
 
 
 class BackendFixtures:
@@ -34,6 +39,11 @@ class BackendFixtures:
     async def backend(self) -> StateBackend:
         """Give the open backend to test; every subclass overrides this."""
         raise NotImplementedError("a fixture `backend` is wanted")
+
+    @pytest.fixture
+    def plugin(self) -> type[StatePlugin] | None:
+        """Give the plugin that opens the backend; None if it says of no kit."""
+        return None
 
     @pytest.fixture
     def store(self, backend: StateBackend) -> StateStore:

@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 
 from acteon.state.errors import StateSerializationError
 from acteon.state.keys import StateKey
-from acteon.state.store import StateStore
-from acteon.state.testing.fixtures import HOUR, BackendFixtures, PassTime, on_time, together
+from acteon.state.store import StatePlugin, StateStore
+from acteon.state.testing.fixtures import (
+    HOUR,
+    STATE_KIT,
+    BackendFixtures,
+    PassTime,
+    on_time,
+    together,
+)
 
 NOTHING = timedelta(0)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -31,6 +38,9 @@ ODD_IDS = {
 @pytest.mark.anyio
 class StateStoreConformance(BackendFixtures):
     """What every state store promises, windows (`WindowConformance`) aside."""
+
+    async def test_its_plugin_names_this_kit(self, plugin: type[StatePlugin] | None) -> None:
+        assert plugin is None or plugin.kit == STATE_KIT
 
     async def test_an_unknown_key_has_no_value(self, store: StateStore, key: StateKey) -> None:
         assert await store.get(key) is None
