@@ -30,6 +30,8 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 PACKAGES = sorted(path.parent.name for path in Path("packages").glob("*/pyproject.toml"))
 GROUPS = "dependency-groups"
 PLUGIN = "examples/plugin-state-sqlite"
+PLUGINS = {PLUGIN: "acteon-state", "examples/plugin-provider-apprise": "acteon-server"}
+"""The examples of a third party's plugins, and what each is tested with."""
 TESTED = [package for package in PACKAGES if Path("packages", package, "tests").is_dir()]
 BACKENDS = [package for package in TESTED if re.match("acteon-(state|audit)-(?!memory)", package)]
 
@@ -51,8 +53,9 @@ def types(session: nox.Session) -> None:
     for folder in sorted({path.parent for path in Path("examples").glob("*/*.py")}):
         programs = [str(path) for path in sorted(folder.glob("*.py"))]
         session.run("mypy", *programs, env={"MYPYPATH": str(folder)})
-    plugin = [f"{PLUGIN}/src", f"{PLUGIN}/tests"]
-    session.run("mypy", *plugin, env={"MYPYPATH": plugin[0]})
+    for example in PLUGINS:
+        plugin = [f"{example}/src", f"{example}/tests"]
+        session.run("mypy", *plugin, env={"MYPYPATH": plugin[0]})
     for package in TESTED:
         # Packages have test modules of the same name, which mypy takes one package at a time only.
         session.run("mypy", f"packages/{package}/tests", silent=True)
@@ -104,15 +107,17 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session
-def plugin(session: nox.Session) -> None:
+@nox.parametrize("folder", [nox.param(each, id=Path(each).name) for each in PLUGINS])
+def plugin(session: nox.Session, folder: str) -> None:
     """Test the example of a third party's plugin, installed from its own wheel."""
     dist = Path(session.create_tmp()).absolute() / "dist"
-    session.run("uv", "build", "-q", "--wheel", "--out-dir", str(dist), "--clear", PLUGIN)
+    session.run("uv", "build", "-q", "--wheel", "--out-dir", str(dist), "--clear", folder)
     (wheel,) = dist.glob("*.whl")
-    state = [f"packages/{name}" for name in sorted(needed_by("acteon-state"))]
-    session.install(*state, str(wheel), "--reinstall-package", "acteon-state-sqlite")
-    session.install("--group", f"{PLUGIN}/pyproject.toml:dev")
-    session.run("pytest", "-q", "-c", f"{PLUGIN}/pyproject.toml", PLUGIN, *session.posargs)
+    ours = [f"packages/{name}" for name in sorted(needed_by(PLUGINS[folder]))]
+    name = wheel.name.split("-")[0].replace("_", "-")
+    session.install(*ours, str(wheel), "--reinstall-package", name)
+    session.install("--group", f"{folder}/pyproject.toml:dev")
+    session.run("pytest", "-q", "-c", f"{folder}/pyproject.toml", folder, *session.posargs)
 
 
 def backend_session(package: str) -> None:
