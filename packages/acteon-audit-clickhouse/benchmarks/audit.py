@@ -1,8 +1,9 @@
 """What ClickHouse takes and gives: rows per second, and the time of a query.
 
-The writer of the trail brings records into an empty table, in batches; beside it stand inserts by
-the driver alone, of rows that are ready, in batches of the same size. Then each filter is asked for
-a first page, counted anew each time, and for a next one, of a table of many rows.
+The writer of the trail brings records into an empty table, in batches, with a queue of
+four (`max_queue`) for whose room is waited; beside it stand inserts by the driver alone, of rows
+that are ready, in batches of the same size. Then each filter is asked for a first page, counted
+anew each time, and for a next one, of a table of many rows.
 
     PYTHONPATH=.ci python packages/acteon-audit-clickhouse/benchmarks/audit.py [ROWS]
 """

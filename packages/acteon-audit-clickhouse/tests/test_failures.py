@@ -2,18 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import define, evolve
 
-from acteon.audit import AuditQuery, AuditSettings, AuditStorageError, AuditStore, AuditTrail
+from acteon.audit import (
+    AuditQuery,
+    AuditQueryError,
+    AuditSettings,
+    AuditStorageError,
+    AuditStore,
+    AuditTrail,
+)
 from acteon.audit.testing import NOON, make_record
-from acteon.audit_clickhouse import ClickHouseAuditConfig, ClickHouseAuditPlugin
+from acteon.audit_clickhouse import (
+    ClickHouseAuditConfig,
+    ClickHouseAuditPlugin,
+    ClickHouseAuditStore,
+)
+from acteon.state_clickhouse import Answer, Engine
 from servers import clickhouse
 from servers.process import Server
 from servers.proxy import Proxy
@@ -112,6 +124,37 @@ async def test_a_restarted_server_is_used_again(
         await store.write([record, make_record()])
         assert (await store.query(AuditQuery())).total == 2
     assert lines() == [AWAY, BACK]
+
+
+@define(eq=False)
+class Endless(Engine):
+    """Has more to count than anybody has time for."""
+
+    engine: Engine
+    table: str
+
+    async def ask(self, statement: str) -> Answer:
+        counted = f"SELECT count() FROM {self.table} FINAL WHERE 1 "
+        return await self.engine.ask(
+            statement.replace(counted, "SELECT count() FROM system.numbers ")
+        )
+
+    async def insert(self, table: str, columns: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        await self.engine.insert(table, columns, rows)
+
+
+async def test_a_query_that_is_too_heavy_says_so_and_is_no_outage(
+    config: ClickHouseAuditConfig, lines: Lines
+) -> None:
+    async with ClickHouseAuditPlugin.open(evolve(config, command_timeout_seconds=3)) as store:
+        assert isinstance(store, ClickHouseAuditStore)
+        await store.write([make_record() for _ in range(3)])
+        store.engine = Endless(store.engine, store.layout.table)
+        with pytest.raises(AuditQueryError, match=r"Timeout exceeded.+; ask for less") as failed:
+            await store.query(AuditQuery(limit=2))
+        assert "\n" not in str(failed.value)
+        assert len((await store.query(AuditQuery(limit=50))).records) == 3
+    assert lines() == []
 
 
 async def test_a_restart_between_two_calls_is_not_noticed(

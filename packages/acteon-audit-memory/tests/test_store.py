@@ -44,6 +44,31 @@ async def test_the_oldest_records_make_room_and_are_counted() -> None:
     assert await store.latest("a-1") is None
 
 
+async def test_the_oldest_make_room_for_large_ones_too() -> None:
+    store = MemoryAuditStore(max_bytes=1_000_000)
+    known = [
+        make_record(dispatched_at=NOON + step * TICK, action_payload=b"1" * 300_000)
+        for step in range(5)
+    ]
+    await store.write(known)
+    assert (await store.query(AuditQuery())).records == tuple(known[:1:-1])
+    assert (len(store), store.dropped) == (3, 2)
+
+    # What is erased gives its room back.
+    assert await store.erase([one.id for one in known]) == 3
+    await store.write(known[:2])
+    assert (len(store), store.dropped) == (5, 2)
+
+
+async def test_one_that_is_too_large_by_itself_takes_no_other_ones_room() -> None:
+    store = MemoryAuditStore(max_bytes=1_000_000)
+    small, large = make_record(), make_record(action_payload=b"1" * 1_000_000)
+    await store.write([small, large])
+
+    assert (await store.query(AuditQuery())).records == (small,)
+    assert store.dropped == 1
+
+
 async def test_writing_a_kept_record_again_drops_nothing() -> None:
     store = MemoryAuditStore(max_records=1)
     record = make_record()

@@ -1,9 +1,10 @@
 """What the audit store in PostgreSQL takes and gives: rows per second, and the time of a query.
 
 The writer of the trail brings records into an empty table, as it is configured by default but for
-the size of its batches; beside it stands COPY, in batches of the same size and in one go, into a
-table with the same indexes. Then each filter is asked for a first page, counted anew each time,
-and for a next one, of a table of many rows.
+the size of its batches and of its queue (`max_queue`: four batches, for whose room is waited);
+beside it stands COPY, in batches of the same size, into a table with the same indexes. Then each
+filter is asked for a first page, counted anew each time, and for a next one, of a table of many
+rows.
 
     PYTHONPATH=.ci python packages/acteon-audit-postgres/benchmarks/audit.py [ROWS]
 """
@@ -24,7 +25,7 @@ from attrs import evolve
 from acteon.audit import AuditQuery, AuditRecord, AuditSettings, AuditTrail, Position, Scope
 from acteon.audit.testing import make_record
 from acteon.audit_postgres import PostgresAuditConfig, PostgresAuditPlugin, PostgresAuditStore
-from acteon.audit_postgres.rows import COLUMNS
+from acteon.audit_postgres.layout import MEMBERS
 from servers import postgres
 
 ROWS: Final = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
@@ -62,10 +63,10 @@ def made(count: int, *, span: timedelta = SPAN) -> Iterator[AuditRecord]:
 
 def copy(url: str, table: str, records: Iterable[AuditRecord], size: int) -> float:
     """Bring `records` into `table`, so many at a time; return the seconds."""
-    names = ", ".join(COLUMNS)
+    names = ", ".join(MEMBERS)
     rows = [
         tuple(one.decode() if isinstance(one := getattr(record, name), bytes) else one
-              for name in COLUMNS)
+              for name in MEMBERS)
         for record in records
     ]  # fmt: skip
     with psycopg.connect(url, autocommit=True) as connection:

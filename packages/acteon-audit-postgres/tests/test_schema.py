@@ -1,9 +1,10 @@
 """What is made at the start, and what is said when that cannot be."""
 
 import asyncio
+import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,7 +15,8 @@ from attrs import evolve
 from acteon.audit import AuditQuery, AuditStorageError, AuditStore
 from acteon.audit.testing import make_record
 from acteon.audit_postgres import Layout, PostgresAuditConfig, PostgresAuditPlugin
-from acteon.audit_postgres.layout import INDEXES, Month
+from acteon.audit_postgres.layout import COLUMNS, INDEXES, KEY, Month
+from acteon.audit_postgres.partitions import TURN
 from acteon.core import ConfigError
 from servers.ports import reserved
 from servers.process import Server
@@ -22,6 +24,7 @@ from servers.process import Server
 pytestmark = pytest.mark.server
 
 Execute = Callable[[str], list[tuple[object, ...]]]
+Until = Callable[[str], Awaitable[None]]
 
 PASSWORD = "s3cret-of-mine"
 COMMAND = [sys.executable, "-m", "acteon.audit_postgres"]
@@ -114,6 +117,77 @@ async def test_many_that_start_at_once_all_start(config: PostgresAuditConfig) ->
         assert (await store.query(AuditQuery())).total == 12
 
 
+async def test_one_process_at_a_time_makes_things(
+    server: Server, config: PostgresAuditConfig, execute: Execute, until: Until
+) -> None:
+    name = Layout.of(config).name("audit")
+
+    async def start() -> None:
+        async with PostgresAuditPlugin.open(config):
+            pass
+
+    with psycopg.connect(server.url) as other:
+        other.execute(f"SELECT pg_advisory_xact_lock({TURN}, hashtext('{name}'))".encode())
+        starting = asyncio.create_task(start())
+        await until(
+            "EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory' "
+            f"AND classid = {TURN})"
+        )
+        assert execute(f"SELECT to_regclass('{name}') IS NULL") == [(True,)]
+        other.rollback()
+    await starting
+    assert execute(f"SELECT to_regclass('{name}') IS NULL") == [(False,)]
+
+
+@pytest.mark.parametrize("column", [name for name in COLUMNS if name not in KEY])
+async def test_a_table_that_lacks_a_column_is_told_with_what_mends_it(
+    config: PostgresAuditConfig, execute: Execute, column: str
+) -> None:
+    name = Layout.of(config).name("audit")
+    record = make_record(caller_id="ann")
+    async with PostgresAuditPlugin.open(config) as store:
+        await store.write([record])
+        execute(f"ALTER TABLE {name} DROP COLUMN {column}")
+        with pytest.raises(AuditStorageError) as raised:
+            await store.ping()
+    told = await refusal(config)
+    assert told in str(raised.value)
+    assert f"{config.prefix}_audit has no column {column}: have the owner say ALTER TABLE" in told
+    execute(told.partition("have the owner say ")[2].partition(", or give")[0])
+    async with PostgresAuditPlugin.open(config) as store:
+        await store.ping()
+        assert await works(store)
+
+
+async def test_a_table_without_our_key_is_refused(
+    config: PostgresAuditConfig, execute: Execute
+) -> None:
+    async with PostgresAuditPlugin.open(config):
+        execute(f"ALTER TABLE {Layout.of(config).name('audit')} DROP COLUMN id CASCADE")
+    told = await refusal(config)
+    assert f"{config.prefix}_audit has no column id: rename it, or give another 'prefix'" in told
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [("action_payload", "jsonb"), ("caller_id", "character varying(9)"), ("duration_ms", "int")],
+)
+async def test_a_column_of_another_type_is_told_with_what_mends_it(
+    config: PostgresAuditConfig, execute: Execute, column: str, kind: str
+) -> None:
+    name = Layout.of(config).name("audit")
+    async with PostgresAuditPlugin.open(config) as store:
+        execute(f"ALTER TABLE {name} ALTER COLUMN {column} TYPE {kind} USING {column}::{kind}")
+        with pytest.raises(AuditStorageError, match=f"the column {column} of"):
+            await store.ping()
+    told = await refusal(config)
+    assert f"{config.prefix}_audit is {'integer' if kind == 'int' else kind}, and not " in told
+    execute(told.partition("have the owner say ")[2].partition(", or give")[0])
+    async with PostgresAuditPlugin.open(config) as store:
+        await store.ping()
+        assert await works(store)
+
+
 async def test_who_may_not_make_tables_is_told_who_can(guest: str) -> None:
     text = await refusal(PostgresAuditConfig(url=guest, prefix="denied"))
     assert "permission denied for schema public" in text
@@ -122,7 +196,7 @@ async def test_who_may_not_make_tables_is_told_who_can(guest: str) -> None:
 
 
 async def test_a_table_made_by_hand_needs_no_rights_to_make_it(
-    guest: str, execute: Execute
+    guest: str, execute: Execute, caplog: pytest.LogCaptureFixture
 ) -> None:
     layout = Layout(prefix="given_")
     execute(layout.script())
@@ -130,6 +204,9 @@ async def test_a_table_made_by_hand_needs_no_rights_to_make_it(
     async with PostgresAuditPlugin.open(PostgresAuditConfig(url=guest, prefix="given")) as store:
         assert await works(store)
         assert execute("SELECT count(*) FROM given_audit_default") == [(1,)]
+        assert {vars(one)["acteon.hint"] for one in caplog.records} == {
+            "have its owner make it: python -m acteon.audit_postgres given_ public 12"
+        }
         execute("REVOKE INSERT, UPDATE ON given_audit FROM guest")
         with pytest.raises(AuditStorageError, match=r"GRANT INSERT, UPDATE ON .*given_audit"):
             await store.ping()
@@ -143,7 +220,10 @@ async def test_a_table_made_by_hand_needs_no_rights_to_make_it(
         assert execute("SELECT count(*) FROM given_audit_2025_01") == [(1,)]
         expired = make_record(expires_at=datetime(2025, 1, 2, tzinfo=UTC))
         await store.write([expired])
+        caplog.set_level(logging.DEBUG)
         assert await store.clean_up(datetime(2025, 6, 1, tzinfo=UTC)) == 1
+        # It did not even try.
+        assert "could not drop the partition of a month" not in caplog.messages
     execute("DROP TABLE given_audit")
 
 

@@ -184,6 +184,26 @@ class FailingStore(PlainAuditStore):
         return await super().erase(record_ids)
 
 
+class HalfStore(PlainAuditStore):
+    """Erases one of those that it is given, and fails with the others."""
+
+    async def erase(self, record_ids: Sequence[str]) -> int:
+        error = AuditStorageError("some not done")
+        error.done = await super().erase(record_ids[:1])
+        raise error
+
+
+async def test_what_a_failing_store_has_done_all_the_same_is_counted() -> None:
+    store = HalfStore()
+    await store.write([make_record() for _ in range(3)])
+    async with AuditTrail(store) as trail:
+        with pytest.raises(AuditStorageError, match="some not done"):
+            await trail.erase(ANN)
+        (record,) = await told(trail)
+    details = json.loads(record.outcome_details)
+    assert (details["matched"], details["erased"]) == (3, 1)
+
+
 async def test_one_that_fails_midway_is_recorded_with_what_it_did() -> None:
     store = FailingStore()
     await store.write([make_record() for _ in range(1_200)])
@@ -193,10 +213,10 @@ async def test_one_that_fails_midway_is_recorded_with_what_it_did() -> None:
         (record,) = await told(trail)
         assert record.outcome == "failed"
         details = json.loads(record.outcome_details)
-        assert (details["matched"], details["erased"]) == (1_000, 500)
+        assert (details["matched"], details["erased"]) == (250, 50)
         assert details["error"] == "storage error: away"
 
-        assert await trail.erase(ANN) == Erased(700, 700)
+        assert await trail.erase(ANN) == Erased(1_150, 1_150)
 
 
 class WaitingStore(PlainAuditStore):

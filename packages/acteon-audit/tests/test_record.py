@@ -27,6 +27,16 @@ def test_what_a_record_has_not_is_null() -> None:
     assert (document["action_payload"], document["expires_at"]) == (None, None)
 
 
+def test_the_size_of_a_record_grows_with_what_it_holds() -> None:
+    small = make_record(action_payload=None).size
+    assert 500 < small < 2_000, "about what Python takes for its members"
+
+    for name in ("action_payload", "verdict_details", "outcome_details", "metadata"):
+        assert make_record(**{name: b"1" * 100_000}).size >= small + 99_000, name
+    for name in ("action_id", "namespace", "tenant", "provider", "action_type"):
+        assert make_record(**{name: "x" * 100_000}).size >= small + 99_000, name
+
+
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 1001}, {"offset": -1}])
 def test_a_query_keeps_within_bounds(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

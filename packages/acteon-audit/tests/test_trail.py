@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from attrs import define, field
 
 from acteon.audit import (
     UNENCODABLE,
@@ -96,6 +97,33 @@ async def test_expired_records_are_removed_after_every_interval(
         ("INFO", "audit clean-up removed expired records"),
     ]
     assert vars(caplog.records[2])["acteon.removed"] == 1
+
+
+@define(eq=False)
+class HangingStore(PlainAuditStore):
+    """Comes to no end with its first clean-up, and tells of the second one."""
+
+    clean_ups: int = 0
+    again: asyncio.Event = field(factory=asyncio.Event)
+
+    async def clean_up(self, now: datetime) -> int:
+        self.clean_ups += 1
+        if self.clean_ups > 1:
+            self.again.set()
+            return 0
+        return await asyncio.Event().wait()
+
+
+async def test_a_clean_up_that_hangs_is_given_up_and_there_is_another_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = HangingStore()
+    settings = AuditSettings(cleanup_interval=timedelta(milliseconds=5))
+    async with asyncio.timeout(5), AuditTrail(store, settings):
+        await store.again.wait()
+
+    assert caplog.messages[0] == "audit clean-up failed"
+    assert vars(caplog.records[0])["acteon.error"] == "TimeoutError: "
 
 
 @pytest.mark.parametrize(("chance", "share"), [(0.0, 0.9), (1.0, 1.1)])

@@ -1,19 +1,30 @@
 """All records that fit, however many, a page at a time."""
 
+from collections.abc import Iterable
 from contextlib import aclosing
 from datetime import timedelta
 
 import pytest
-from attrs import evolve
-from hypothesis import given
+from attrs import define, evolve, field
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acteon.audit import AuditPage, AuditQuery, AuditRecord, AuditStorageError, walk, walk_pages
+from acteon.audit import (
+    AuditPage,
+    AuditQuery,
+    AuditQueryError,
+    AuditRecord,
+    AuditStorageError,
+    Position,
+    walk,
+    walk_pages,
+)
 from acteon.audit.testing import NOON, PlainAuditStore, make_record, queries, records
+from acteon.audit.walking import PAGE, whole_page
 
 
 async def walked(
-    store: PlainAuditStore, query: AuditQuery, *, page_size: int = 1000
+    store: PlainAuditStore, query: AuditQuery, *, page_size: int = PAGE
 ) -> list[AuditRecord]:
     return [record async for record in walk(store, query, page_size=page_size)]
 
@@ -91,3 +102,86 @@ async def test_who_has_seen_enough_causes_no_more_queries() -> None:
         await anext(found)
 
     assert store.asked == 1
+
+
+@define(eq=False)
+class MeasuringStore(PlainAuditStore):
+    """Remembers how many bytes each of its pages had, and for how many records it was asked."""
+
+    pages: list[int] = field(factory=list[int])
+    limits: list[int] = field(factory=list[int])
+
+    async def query(self, query: AuditQuery) -> AuditPage:
+        page = await super().query(query)
+        self.pages.append(sum(record.size for record in page.records))
+        self.limits.append(query.limit)
+        return page
+
+
+def of_sizes(sizes: Iterable[int]) -> list[AuditRecord]:
+    """Return records with payloads of so many bytes, in the order of pages."""
+    return [
+        make_record(dispatched_at=NOON - timedelta(seconds=number), action_payload=b"1" * size)
+        for number, size in enumerate(sizes)
+    ]
+
+
+async def test_pages_of_small_records_grow() -> None:
+    store = MeasuringStore()
+    await store.write(of_sizes([100] * 1500))
+
+    assert len(await walked(store, AuditQuery())) == 1500
+    assert store.limits == [50, 200, 400, 400, 400, 400]
+
+
+async def test_pages_of_large_records_have_few_of_them() -> None:
+    store = MeasuringStore()
+    known = of_sizes([100] * 50 + [2_000_000] * 130 + [100] * 500)
+    await store.write(known)
+
+    assert await walked(store, AuditQuery()) == known
+    # The first large ones came as a surprise.
+    assert max(store.limits[:2]) == 200
+    assert max(store.pages[2:]) < 2 * 16 * 1024 * 1024
+    assert max(store.limits[2:-1]) <= 400
+
+
+async def test_a_record_larger_than_a_page_comes_by_itself() -> None:
+    store = MeasuringStore()
+    known = of_sizes([20_000_000] * 3)
+    await store.write(known)
+
+    assert await walked(store, AuditQuery(), page_size=2) == known
+    assert store.limits == [2, 1, 1]
+
+
+@given(
+    st.integers(1, 700),
+    st.integers(0, 30),
+    st.none() | st.integers(0, 200),
+    st.sampled_from([10, 100_000]),
+)
+@settings(max_examples=40, deadline=None)
+async def test_a_whole_page_is_what_the_store_would_give_at_once(
+    limit: int, offset: int, after: int | None, size: int
+) -> None:
+    store = PlainAuditStore()
+    known = of_sizes([size] * 500)
+    await store.write(known)
+    place = None if after is None else Position(known[after].dispatched_at, known[after].id)
+    query = AuditQuery(limit=limit, offset=offset, after=place)
+
+    assert await whole_page(store, query) == await store.query(query)
+
+
+async def test_a_page_that_nobody_should_hold_is_refused_with_one_that_is_not() -> None:
+    store = MeasuringStore()
+    await store.write(of_sizes([2 * 1024 * 1024] * 300))
+
+    with pytest.raises(AuditQueryError, match="limit: 1000 of these records are more than 256 M"):
+        await whole_page(store, AuditQuery(limit=1000))
+    assert sum(store.pages) < 1.1 * 256 * 1024 * 1024
+    with pytest.raises(AuditQueryError) as refused:
+        await whole_page(store, AuditQuery(limit=200))
+    at_most = int(str(refused.value).split()[-4])
+    assert len((await whole_page(store, AuditQuery(limit=at_most))).records) == at_most

@@ -1,8 +1,10 @@
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from attrs import define
 
 from acteon.audit import AuditError, AuditRecord, AuditSettings, AuditStorageError, AuditWriter
 from acteon.audit.testing import PlainAuditStore, UnreliableAuditStore, make_record
@@ -194,7 +196,7 @@ async def test_a_failing_write_is_repeated_with_the_same_records() -> None:
         assert (writer.queued, writer.failed_writes) == (3, 1)
         await clock.advance(SECOND)
 
-    assert store.batches == [3, 3, 3, 3]
+    assert store.batches == [3, 1, 1, 1, 2]
     assert (writer.written, writer.dropped, writer.failed_writes) == (3, 0, 3)
     assert (await store.get(records[0].id)) == records[0]
 
@@ -214,7 +216,7 @@ async def test_the_pauses_between_repetitions_grow() -> None:
     assert writer.written == 1
 
 
-async def test_a_store_that_fails_too_long_costs_the_records_of_one_batch() -> None:
+async def test_a_store_that_fails_too_long_costs_the_record_that_came_first() -> None:
     clock, store = ManualClock(), UnreliableAuditStore()
     store.failures.extend([AuditStorageError("away")] * 1000)
     settings = AuditSettings(batch_size=2, retry_for=30 * SECOND)
@@ -223,11 +225,11 @@ async def test_a_store_that_fails_too_long_costs_the_records_of_one_batch() -> N
         await clock.advance(25 * SECOND)
         assert (writer.dropped, writer.queued) == (0, 4)
         await clock.advance(10 * SECOND)
-        assert (writer.dropped, writer.queued) == (2, 2)
+        assert (writer.dropped, writer.queued) == (1, 3)
         store.failures.clear()
         await clock.advance(5 * SECOND)
 
-    assert (writer.dropped, writer.written) == (2, 2)
+    assert (writer.dropped, writer.written) == (1, 3)
 
 
 async def test_a_write_that_hangs_is_repeated() -> None:
@@ -258,14 +260,135 @@ async def test_records_that_can_never_be_kept_do_not_lose_their_batch() -> None:
 
 
 @pytest.mark.parametrize("error", [AuditError("never"), LookupError("a bug")])
-async def test_an_unexpected_error_does_not_end_the_writing(error: Exception) -> None:
-    store = UnreliableAuditStore()
-    store.failures.extend([error, error])
-    async with AuditWriter(store, PATIENT, clock=ManualClock()) as writer:
+async def test_whatever_else_a_store_raises_may_pass_and_is_told_once(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, store = ManualClock(), UnreliableAuditStore()
+    store.failures.extend([error] * 20)
+    async with AuditWriter(store, clock=clock) as writer:
         await record_all(writer, make_records(4))
+        for _ in range(20):
+            await clock.advance(6 * SECOND)
 
-    # The batch failed, then its first half; the rest went well.
-    assert (writer.written, writer.dropped, writer.failed_writes) == (4, 0, 2)
+    assert (writer.written, writer.dropped, writer.failed_writes) == (4, 0, 20)
+    (line,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert vars(line)["acteon.error"] == f"{type(error).__name__}: {error}"
+    assert (line.exc_info is not None) == isinstance(error, LookupError), "where the bug is"
+
+
+@define(eq=False)
+class PickyStore(UnreliableAuditStore):
+    """Fails if a write brings more bytes than it has time for, or a record that it cannot take."""
+
+    most: int = 1 << 40
+    poison: str = ""
+
+    async def write(self, records: Sequence[AuditRecord]) -> None:
+        if sum(record.size for record in records) > self.most:
+            self.failures.append(AuditStorageError("no answer in time"))
+        if self.poison in {record.id for record in records}:
+            self.failures.append(LookupError("a driver's own"))
+        await super().write(records)
+
+
+def make_large(count: int, *, size: int = 100_000) -> list[AuditRecord]:
+    """Return records that take some more than `size` bytes each."""
+    return [make_record(action_payload=b"1" * size) for _ in range(count)]
+
+
+async def test_a_store_without_the_time_for_a_batch_gets_less_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock, store = ManualClock(), PickyStore(most=250_000)
+    async with AuditWriter(store, clock=clock) as writer:
+        await record_all(writer, make_large(32))
+        for _ in range(40):
+            await clock.advance(6 * SECOND)
+        assert (writer.written, writer.dropped, writer.queued_bytes) == (32, 0, 0)
+
+    assert max(store.batches) == 32
+    assert store.batches.count(2) >= 15
+    assert caplog.messages == ["audit write failed", "audit records are written again"]
+
+
+async def test_a_record_that_a_store_fails_on_keeps_the_others_waiting_for_a_time_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    records = make_records(100)
+    clock, store = ManualClock(), PickyStore(poison=records[40].id)
+    settings = AuditSettings(retry_for=30 * SECOND)
+    async with AuditWriter(store, settings, clock=clock) as writer:
+        await record_all(writer, records)
+        await clock.advance(20 * SECOND)
+        assert (writer.written, writer.dropped, writer.queued) == (40, 0, 60)
+        for _ in range(5):
+            await clock.advance(10 * SECOND)
+        assert (writer.written, writer.dropped, writer.queued) == (99, 1, 0)
+
+    (line,) = [one for one in caplog.records if one.message == "audit records dropped"]
+    assert vars(line)["acteon.ids"] == [records[40].id]
+    assert vars(line)["acteon.reason"] == "LookupError: a driver's own"
+
+
+async def test_a_batch_has_no_more_than_so_many_bytes() -> None:
+    store = UnreliableAuditStore()
+    settings = AuditSettings(batch_bytes=1_000_000, flush_delay=LATER)
+    records = [*make_large(25), *make_large(2, size=2_000_000), *make_large(3)]
+    async with AuditWriter(store, settings, clock=ManualClock()) as writer:
+        await record_all(writer, records)
+
+    assert store.batches == [9, 9, 7, 1, 1, 3]
+    assert writer.written == 30
+
+
+async def test_a_batch_of_enough_bytes_does_not_wait() -> None:
+    clock, store = ManualClock(), UnreliableAuditStore()
+    settings = AuditSettings(batch_bytes=300_000, flush_delay=LATER)
+    async with AuditWriter(store, settings, clock=clock) as writer:
+        await record_all(writer, make_large(2))
+        await turns(clock)
+        assert store.batches == []
+
+        await record_all(writer, make_large(1))
+        await turns(clock)
+        assert (store.batches, writer.queued) == ([2], 1)
+
+
+async def test_a_queue_may_be_full_of_few_large_records() -> None:
+    clock, store = ManualClock(), UnreliableAuditStore()
+    store.open.clear()
+    settings = AuditSettings(max_queue_bytes=250_000, on_overflow="drop")
+    async with AuditWriter(store, settings, clock=clock) as writer:
+        await record_all(writer, make_large(5))
+        assert (writer.queued, writer.dropped) == (3, 2)
+        assert 300_000 < writer.queued_bytes < 310_000
+        assert not writer.take(make_record())
+        store.open.set()
+        await clock.advance(SECOND)
+        # One that is larger than the queue fits into an empty one.
+        await record_all(writer, make_large(2, size=500_000))
+        assert (writer.queued, writer.dropped) == (1, 3)
+
+    assert (writer.written, writer.dropped, writer.queued_bytes) == (4, 3, 0)
+
+
+async def test_a_queue_full_of_bytes_lets_the_next_record_wait_for_room() -> None:
+    clock, store = ManualClock(), UnreliableAuditStore()
+    store.open.clear()
+    settings = AuditSettings(max_queue_bytes=250_000, block_for=LATER)
+    async with (
+        asyncio.timeout(5),
+        AuditWriter(store, settings, clock=clock) as writer,
+        asyncio.TaskGroup() as group,
+    ):
+        for record in make_large(20):
+            group.create_task(writer.record(record))
+        await turns(clock)
+        assert (writer.queued, writer.dropped) == (3, 0)
+        store.open.set()
+
+    assert (writer.written, writer.dropped) == (20, 0)
 
 
 async def test_a_full_queue_drops_at_once_if_told_to() -> None:

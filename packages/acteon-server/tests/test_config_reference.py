@@ -12,7 +12,7 @@ from acteon.audit import AuditPlugin
 from acteon.core import AUDIT, PROVIDERS, STATE, load_plugin, official_package, plugin_names
 from acteon.provider import ProviderPlugin
 from acteon.server.config import Config, load_config, parse_config
-from acteon.server.config.reference import keys_described, main, reference
+from acteon.server.config.reference import keys_described, main, reference, table_in
 from acteon.server.config.structure import keys_of
 from acteon.state import StatePlugin
 
@@ -90,8 +90,10 @@ def test_the_page_has_the_keys_of_the_plugins(group: str, base: type[Any]) -> No
 
     assert names
     for name in names:
-        for key in keys_of(load_plugin(group, name, base).Config):
-            assert f"| `{key}` |" in reference()
+        for key, attribute in keys_of(load_plugin(group, name, base).Config).items():
+            table = table_in(attribute.type) is not None
+            shown = f"### `[providers.{key}]`" if table else f"| `{key}` |"
+            assert shown in reference()
 
 
 def test_a_key_without_a_description_is_told() -> None:

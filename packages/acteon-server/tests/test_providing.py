@@ -112,8 +112,8 @@ async def test_a_call_under_way_ends_with_the_provider_that_it_began_with(
     assert isinstance(outcome, Executed)
     assert outcome.response.body == "first"
     # Nobody uses it any more: it is closed, as a call of it shows.
-    session: Any = getattr(old.provider, "_session")  # noqa: B009 - it is nobody else's business
-    await until(lambda: session.closed)
+    webhook: Any = old.provider
+    await until(lambda: webhook.closed)
 
 
 async def test_a_retry_uses_what_has_come_in_its_place(
@@ -222,7 +222,7 @@ async def test_a_change_that_cannot_be_used_is_logged_and_the_next_one_is_not_mi
         await until(lambda: "mended" in configured.registry)
 
 
-async def test_counts_outlive_an_exchange_and_circuits_only_their_settings(
+async def test_counts_outlive_an_exchange_and_so_does_a_hand_at_the_circuit(
     configured: ConfiguredProviders, gateway: Gateway, file: Path, receiver: Receiver
 ) -> None:
     await gateway.dispatch(ACTION)
@@ -239,7 +239,9 @@ async def test_counts_outlive_an_exchange_and_circuits_only_their_settings(
     (status,) = gateway.provider_control.statuses()
     assert status.calls is not None
     assert status.line is not None
-    assert (status.calls.attempts, status.line.circuit.forced) == (1, False)
+    assert (status.calls.attempts, status.line.circuit.forced) == (1, True)
+    assert status.line.circuit.settings is not None
+    assert status.line.circuit.settings.failure_threshold == 2
 
 
 async def test_a_gateway_of_a_configuration_delivers_to_groups(

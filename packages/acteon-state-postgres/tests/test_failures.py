@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -364,6 +365,55 @@ async def test_without_any_connection_left_it_says_so_and_recovers(
         finally:
             for other in others:
                 other.close()
+        assert await eventually(lambda: backend.store.get(KEY), RECOVERED) == "kept"
+
+
+@contextmanager
+def no_descriptors() -> Generator[None]:
+    """Let this process open no file and no connection; those it has go on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_without_descriptors_it_gets_by_with_what_is_open(
+    config: PostgresStateConfig, lines: Callable[[], list[tuple[str, str]]]
+) -> None:
+    async with PostgresStatePlugin.open(evolve(config, pool_size=3)) as backend:
+        await together(backend.store.set(KEY, "kept", ttl=None) for _ in range(3))
+        with no_descriptors():
+            for _ in range(10):
+                assert await together(backend.store.get(KEY) for _ in range(3)) == ["kept"] * 3
+    assert lines() == []
+
+
+async def test_a_connection_that_descriptors_lack_for_costs_no_place_in_the_pool(
+    doomed: Server, config: PostgresStateConfig, lines: Callable[[], list[tuple[str, str]]]
+) -> None:
+    async with PostgresStatePlugin.open(evolve(config, pool_size=3)) as backend:
+        await together(backend.store.set(KEY, "kept", ttl=None) for _ in range(3))
+        doomed.kill()
+        doomed.start()
+        with no_descriptors():
+            for _ in range(10):
+                with fails_soon():
+                    await backend.store.get(KEY)
+        assert await together(backend.store.get(KEY) for _ in range(10)) == ["kept"] * 10
+    assert lines() == [LOST, BACK]
+
+
+async def test_without_descriptors_a_statement_ends_in_time_all_the_same(
+    behind: PostgresStateConfig, proxy: Proxy, eventually: Eventually
+) -> None:
+    async with PostgresStatePlugin.open(behind) as backend:
+        await backend.store.set(KEY, "kept", ttl=None)
+        proxy.delay(timedelta(seconds=2 * LIMIT))
+        with no_descriptors(), fails_soon():
+            await backend.store.get(KEY)
+        proxy.delay(timedelta(0))
         assert await eventually(lambda: backend.store.get(KEY), RECOVERED) == "kept"
 
 

@@ -1,5 +1,6 @@
 """The plugin and its configuration, without a server."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,21 @@ def test_these_urls_are_taken(url: str) -> None:
 def test_other_urls_are_refused_without_being_shown(url: str) -> None:
     with pytest.raises(ValueError, match=r"^'url' must be a URL such as postgres://") as raised:
         PostgresStateConfig(url=url)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("sslmod=require", "libpq has no parameter 'sslmod'; did you mean 'sslmode'?"),
+        ("sslmode=require&poolsize=5", "libpq has no parameter 'poolsize'"),
+        ("s3cret@db/acteon?sslmod=x", "none but libpq's parameters"),
+    ],
+)
+def test_a_parameter_that_libpq_does_not_know_is_named(query: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)) as raised:
+        PostgresStateConfig(url=f"postgres://acteon:a%2Fb@localhost/acteon?{query}")
+    assert "\n" not in str(raised.value)
     assert "s3cret" not in str(raised.value)
 
 

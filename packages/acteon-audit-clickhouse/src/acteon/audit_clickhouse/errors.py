@@ -2,10 +2,14 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Final
 
-from acteon.audit import AuditSerializationError, AuditStorageError
+from acteon.audit import AuditQueryError, AuditSerializationError, AuditStorageError
 from acteon.core import ConfigError
 from acteon.state import StateBackendError, StateError, StateSerializationError
+
+_TOO_HEAVY: Final = frozenset({158, 159, 160, 241, 307, 396})
+"""Codes of a query that takes more time, memory or rows than it may; others may be fine."""
 
 
 @contextmanager
@@ -17,6 +21,20 @@ def translating() -> Generator[None]:
         raise AuditSerializationError(said(error)) from error
     except StateError as error:
         raise AuditStorageError(said(error)) from error
+
+
+@contextmanager
+def reading() -> Generator[None]:
+    """The same, for a query: that one is too heavy does not mean that the server is away."""
+    try:
+        with translating():
+            yield
+    except AuditStorageError as error:
+        if isinstance(error.__cause__, StateError) and code_of(error.__cause__) in _TOO_HEAVY:
+            raise AuditQueryError(
+                f"{said(error)}; ask for less: a shorter time, or with more filters"
+            ) from error
+        raise
 
 
 @contextmanager

@@ -18,6 +18,7 @@ class ClickHouseAuditPlugin(AuditPlugin):
     """Opens the store, making its table when it is missing."""
 
     Config: ClassVar[type[Any]] = ClickHouseAuditConfig
+    kit = "1"
 
     @classmethod
     @asynccontextmanager

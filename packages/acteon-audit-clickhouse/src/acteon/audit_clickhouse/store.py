@@ -9,7 +9,7 @@ from attrs import define, field
 
 from acteon.audit import AuditPage, AuditQuery, AuditRecord, AuditStore, Scope
 from acteon.audit.totals import Totals
-from acteon.audit_clickhouse.errors import translating
+from acteon.audit_clickhouse.errors import reading, translating
 from acteon.audit_clickhouse.layout import ERASED, VERSION, Layout
 from acteon.audit_clickhouse.removal import Removal
 from acteon.audit_clickhouse.rows import NAMES, milliseconds, record, row
@@ -47,7 +47,8 @@ class ClickHouseAuditStore(AuditStore):
     _stamp: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        seconds = max(1, round(self.limit.total_seconds()))
+        # Some time before the connection does, which would be taken for an outage.
+        seconds = max(1, int(0.9 * self.limit.total_seconds()))
         self._statements = Statements(self.layout.table, seconds, self.layout.is_modern)
         self._removal = Removal(self.engine, self._statements, self.clock, self.patience)
 
@@ -107,7 +108,7 @@ class ClickHouseAuditStore(AuditStore):
         await self._ask(self._statements.ping())
 
     async def _ask(self, statement: str) -> list[tuple[Any, ...]]:
-        with translating():
+        with reading():
             return (await self.engine.ask(statement)).rows
 
     async def _count(self, query: AuditQuery) -> int:

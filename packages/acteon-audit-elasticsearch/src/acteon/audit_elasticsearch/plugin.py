@@ -17,6 +17,7 @@ class ElasticsearchAuditPlugin(AuditPlugin):
     """Opens the store, making its index when it is missing."""
 
     Config: ClassVar[type[Any]] = ElasticsearchAuditConfig
+    kit = "1"
 
     @classmethod
     @asynccontextmanager

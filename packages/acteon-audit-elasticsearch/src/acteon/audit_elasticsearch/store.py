@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 from acteon.audit import (
     AuditPage,
     AuditQuery,
+    AuditQueryError,
     AuditRecord,
     AuditStorageError,
     AuditStore,
@@ -154,8 +155,12 @@ class ElasticsearchAuditStore(AuditStore):
                 lines += _operation("update", name, retry_on_conflict=_CONFLICTS), _ERASED
             # No search of any process may see them any more.
             items = await self.calls.bulk(lines, self.layout.alias, refresh=True)
-            self.calls.check(items, fine=_GONE)
             erased += sum(one.result == "updated" for one in items)
+            try:
+                self.calls.check(items, fine=_GONE)
+            except AuditStorageError as error:
+                error.done = erased
+                raise
         return erased
 
     async def refresh(self) -> None:
@@ -187,15 +192,19 @@ class ElasticsearchAuditStore(AuditStore):
         if query.after is not None:
             place = [micros(query.after.dispatched_at), term(kept(query.after.id))]
         skip, limit = query.offset, query.limit
+        if skip > WINDOW:
+            raise AuditQueryError(
+                f"offset: elasticsearch leaves out {WINDOW:,} records at most; go on by cursor, or "
+                "ask for an earlier time"
+            )
         # A search goes only so deep; and one that begins at a place cannot leave anything out.
-        while skip and (place is not None or skip + limit > WINDOW):
-            size = min(skip, WINDOW)
-            passed = await self._search(clauses, size=size, after=place, give=_PLACES)
-            if len(passed.hits) < size:
-                skip, limit, place = 0, 0, None
+        if skip and (place is not None or skip + limit > WINDOW):
+            passed = await self._search(clauses, size=skip, after=place, give=_PLACES)
+            if len(passed.hits) < skip:
+                limit, place = 0, None
             else:
-                skip -= size
                 place = passed.hits[-1]["sort"]
+            skip = 0
         return await self._documents(clauses, limit, skip=skip, after=place, count=count)
 
     async def _documents(

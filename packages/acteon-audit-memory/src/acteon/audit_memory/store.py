@@ -15,6 +15,7 @@ from acteon.audit_memory.timeline import Entry, Timeline
 log = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 100_000
+MAX_BYTES: Final = 256 * 1024 * 1024
 
 _MEMBERS: Final = (  # the first two are the order of records
     "dispatched_at",
@@ -37,6 +38,8 @@ _MEMBERS: Final = (  # the first two are the order of records
     "caller_id",
     "auth_method",
 )
+_SIZE: Final = len(_MEMBERS)
+"""Behind its members an entry has the size of the record."""
 _AT: Final = {name: index for index, name in enumerate(_MEMBERS)}
 _ID: Final = _AT["id"]
 _ACTION: Final = _AT["action_id"]
@@ -50,24 +53,28 @@ _SLICE: Final = 5000
 _REMOVALS: Final = 500
 """The same for removals."""
 
-_entry: Callable[[AuditRecord], Entry] = attrgetter(*_MEMBERS)
+_entry: Callable[[AuditRecord], Entry] = attrgetter(*_MEMBERS, "size")
 _by_dispatch = itemgetter(0, _ID)
 _by_expiry = itemgetter(_EXPIRES, _ID)
 
 
 class MemoryAuditStore(AuditStore):
-    """Keeps the newest records, up to a number, as long as the process runs.
+    """Keeps the newest records, up to a number and a size, as long as the process runs.
 
     Args:
         max_records: At most so many are kept; for more, the oldest are dropped.
+        max_bytes: The same for the memory that they take, about. One that takes more by itself is
+            dropped, and no other one for it.
 
     Attributes:
         dropped: How many records were dropped for want of room.
     """
 
-    def __init__(self, max_records: int = MAX_RECORDS) -> None:
+    def __init__(self, max_records: int = MAX_RECORDS, max_bytes: int = MAX_BYTES) -> None:
         self.dropped = 0
         self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._by_id: dict[str, Entry] = {}
         # An action is seldom dispatched twice, and a list for each would be a lot of lists. The
         # ids of records will do: texts in a dict are nothing to the garbage collector.
@@ -83,15 +90,25 @@ class MemoryAuditStore(AuditStore):
         for record in records:
             if record.id in self._by_id:
                 continue
-            self._add(_entry(record))
-            if len(self._by_id) > self._max_records:
+            entry = _entry(record)
+            if entry[_SIZE] > self._max_bytes:  # All others would make room for nothing.
+                self._drop()
+                continue
+            self._add(entry)
+            while len(self._by_id) > self._max_records or self._bytes > self._max_bytes:
                 self._remove(self._in_order.first)
-                if not self.dropped:
-                    log.info(
-                        "the audit store in memory is full, the oldest records make room",
-                        extra={"acteon.max_records": self._max_records},
-                    )
-                self.dropped += 1
+                self._drop()
+
+    def _drop(self) -> None:
+        if not self.dropped:
+            log.info(
+                "the audit store in memory is full, the oldest records make room",
+                extra={
+                    "acteon.max_records": self._max_records,
+                    "acteon.max_bytes": self._max_bytes,
+                },
+            )
+        self.dropped += 1
 
     async def get(self, record_id: str) -> AuditRecord | None:
         entry = self._by_id.get(record_id)
@@ -146,7 +163,7 @@ class MemoryAuditStore(AuditStore):
             entry = self._by_id.get(record_id)
             if entry is not None and entry[_PAYLOAD] is not None:
                 self._remove(entry)
-                self._add((*entry[:_PAYLOAD], None, *entry[_PAYLOAD + 1 :]))
+                self._add(_without_payload(entry))
                 erased += 1
                 if erased % _REMOVALS == 0:
                     await asyncio.sleep(0)
@@ -161,6 +178,7 @@ class MemoryAuditStore(AuditStore):
 
     def _add(self, entry: Entry) -> None:
         self._by_id[entry[_ID]] = entry
+        self._bytes += entry[_SIZE]
         self._in_order.add(entry)
         if entry[_EXPIRES] is not None:
             self._expiring.add(entry)
@@ -176,6 +194,7 @@ class MemoryAuditStore(AuditStore):
 
     def _remove(self, entry: Entry) -> None:
         del self._by_id[entry[_ID]]
+        self._bytes -= entry[_SIZE]
         self._in_order.remove(entry)
         if entry[_EXPIRES] is not None:
             self._expiring.remove(entry)
@@ -188,7 +207,12 @@ class MemoryAuditStore(AuditStore):
 
 
 def _record(entry: Entry) -> AuditRecord:
-    return AuditRecord(**dict(zip(_MEMBERS, entry, strict=True)))
+    return AuditRecord(**dict(zip(_MEMBERS, entry[:_SIZE], strict=True)))
+
+
+def _without_payload(entry: Entry) -> Entry:
+    rest = entry[_PAYLOAD + 1 : _SIZE]
+    return (*entry[:_PAYLOAD], None, *rest, entry[_SIZE] - len(entry[_PAYLOAD]))
 
 
 def _covered(entry: Entry, scopes: tuple[Scope, ...]) -> bool:

@@ -10,6 +10,41 @@ from psycopg import sql
 
 from acteon.state_postgres.config import PostgresConfig
 
+TEXTS: Final = (
+    "id",
+    "action_id",
+    "namespace",
+    "tenant",
+    "provider",
+    "action_type",
+    "verdict",
+    "matched_rule",
+    "outcome",
+    "caller_id",
+    "auth_method",
+)
+DOCUMENTS: Final = ("action_payload", "verdict_details", "outcome_details", "metadata")
+INSTANTS: Final = ("dispatched_at", "completed_at", "expires_at")
+NUMBER: Final = "duration_ms"
+MEMBERS: Final = (*TEXTS, *DOCUMENTS, *INSTANTS, NUMBER)
+"""The members of a record: each has its column."""
+WHOLE: Final = "whole_texts"
+"""Where the texts are whole that are too long for an index: an object of them; mostly NULL."""
+# `json`, and not `jsonb`, which would write documents anew.
+COLUMNS: Final = {
+    **dict.fromkeys(TEXTS, "text"),
+    **dict.fromkeys(DOCUMENTS, "json"),
+    **dict.fromkeys(INSTANTS, "timestamptz"),
+    NUMBER: "bigint",
+    WHOLE: "json",
+}
+"""The type of each column."""
+KEY: Final = ("id", "dispatched_at")
+"""What a record is known by; no table can be given these later."""
+_MAY_BE_NULL: Final = ("matched_rule", "action_payload", "expires_at", WHOLE)
+_DEFAULTS: Final = {"text": "''", "json": "'{}'", "timestamptz": "'epoch'", "bigint": "0"}
+"""What a column that is added later has in the rows that are there."""
+
 TABLE: Final = "audit"
 DEFAULT: Final = "audit_default"
 # None has the id, which orders records of the same instant: they are few, and sorted when they are
@@ -105,12 +140,26 @@ class Layout:
         quoted |= {part: sql.Identifier(self.plain_name(part)).as_string() for part in INDEXES}
         return template.format(**quoted).encode()
 
+    def addition(self, column: str) -> str:
+        """Return the SQL that adds `column`, one of `COLUMNS` but the `KEY`, to our table."""
+        default = "" if column in _MAY_BE_NULL else f" DEFAULT {_DEFAULTS[COLUMNS[column]]}"
+        return f"ALTER TABLE {self.name(TABLE)} ADD COLUMN {_column(column)}{default}"
+
+    def conversion(self, column: str) -> str:
+        """Return the SQL that gives `column`, one of `COLUMNS` but the `KEY`, its type."""
+        kind = COLUMNS[column]
+        return (
+            f"ALTER TABLE {self.name(TABLE)} ALTER COLUMN {column} TYPE {kind} "
+            f"USING {column}::{kind}"
+        )
+
     def definition(self, part: str) -> str:
         """Return the SQL that makes `part`, one of `PARTS`, unless it is there."""
         if part in INDEXES:
             template = _INDEX.format(name=part, columns=INDEXES[part])
         else:
             template = (files("acteon.audit_postgres") / "sql" / f"{part}.sql").read_text()
+            template = template.replace("{columns}", ",\n    ".join(map(_column, COLUMNS)))
         return self.statement(template).decode()
 
     def month_definition(self, month: Month) -> str:
@@ -123,3 +172,10 @@ class Layout:
     def script(self) -> str:
         """Return the SQL that makes everything, for those who make it by hand."""
         return "".join(self.definition(part) for part in PARTS)
+
+
+def _column(name: str) -> str:
+    """Return the definition of the column `name`."""
+    kind = COLUMNS[name]
+    collated = f'{kind} COLLATE "C"' if kind == "text" else kind
+    return f"{name} {collated}{'' if name in _MAY_BE_NULL else ' NOT NULL'}"

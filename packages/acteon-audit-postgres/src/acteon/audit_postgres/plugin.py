@@ -17,6 +17,7 @@ class PostgresAuditPlugin(AuditPlugin):
     """Opens the store, making its table when it is missing."""
 
     Config: ClassVar[type[Any]] = PostgresAuditConfig
+    kit = "1"
 
     @classmethod
     @asynccontextmanager
@@ -25,4 +26,6 @@ class PostgresAuditPlugin(AuditPlugin):
         async with Connections(config, what="audit store") as connections:
             with translating():
                 await prepare(connections, layout)
-            yield PostgresAuditStore(connections, layout)
+            store = PostgresAuditStore(connections, layout)
+            await store.make_ahead()
+            yield store

@@ -1,6 +1,7 @@
 """The removal of single expired rows."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from time import monotonic
 from typing import Final
@@ -32,13 +33,14 @@ _REMOVE: Final = f"""
 """
 
 
-async def remove_expired(connections: Connections, layout: Layout, now: datetime) -> int:
-    """Remove what expired until `now`, in pieces, unless another process does; say how many.
+async def remove_expired(
+    connections: Connections, layout: Layout, now: datetime
+) -> AsyncGenerator[int]:
+    """Remove what expired until `now`, unless another process does; yield how much in each piece.
 
     After each piece the server has as long for others as that took.
     """
     statement = layout.statement(_REMOVE)
-    total = 0
     gone, last = BATCH, "-infinity"
     while gone == BATCH:
         begun = monotonic()
@@ -46,7 +48,6 @@ async def remove_expired(connections: Connections, layout: Layout, now: datetime
         # vacuum, and looking through all of that for each piece would take ever longer.
         ((gone, reached),) = await connections.run(statement, {"now": now, "last": last})
         last = reached or last
-        total += gone
+        yield gone
         if gone == BATCH:
             await asyncio.sleep(monotonic() - begun)
-    return total

@@ -1,5 +1,6 @@
 """Records as PostgreSQL takes and gives them."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC
 from hashlib import sha256
@@ -7,48 +8,33 @@ from operator import attrgetter
 from typing import Any, Final
 
 from acteon.audit import AuditRecord
+from acteon.audit_postgres.layout import COLUMNS, DOCUMENTS, INSTANTS, MEMBERS, NUMBER, TEXTS, WHOLE
+from acteon.core import decode_json, encode_json
 from acteon.state_postgres.texts import array, is_storable, number, text_array
 
 LONGEST: Final = 1800
 """Bytes of a text in an index: an entry takes no more than about 2,700 in all."""
 
-_TEXTS: Final = (
-    "id",
-    "action_id",
-    "namespace",
-    "tenant",
-    "provider",
-    "action_type",
-    "verdict",
-    "matched_rule",
-    "outcome",
-    "caller_id",
-    "auth_method",
-)
-_JSON: Final = ("action_payload", "verdict_details", "outcome_details", "metadata")
-_INSTANTS: Final = ("dispatched_at", "completed_at", "expires_at")
-
-COLUMNS: Final = (*_TEXTS, *_JSON, *_INSTANTS, "duration_ms")
+NAMES: Final = ", ".join(COLUMNS)
 SELECTED: Final = ", ".join(
     (
-        *_TEXTS,
-        *(f"{name}::text AS {name}" for name in _JSON),
+        *TEXTS,
+        *(f"{name}::text AS {name}" for name in DOCUMENTS),
         # Without an offset: whatever time zone the session has, none is applied.
-        *(f"{name} AT TIME ZONE 'UTC' AS {name}" for name in _INSTANTS),
-        "duration_ms",
+        *(f"{name} AT TIME ZONE 'UTC' AS {name}" for name in INSTANTS),
+        NUMBER,
+        f"{WHOLE}::text AS {WHOLE}",
     )
 )
 """What is selected of a record: the columns, in the form that `record` takes."""
-PARAMETERS: Final = ", ".join(
-    (
-        *("%s::text[]" for _ in _TEXTS),
-        *("%s::json[]" for _ in _JSON),
-        *("%s::timestamptz[]" for _ in _INSTANTS),
-        "%s::bigint[]",
-    )
-)
+PARAMETERS: Final = ", ".join(f"%s::{kind}[]" for kind in COLUMNS.values())
 
-_members = attrgetter(*COLUMNS)
+_ESCAPE: Final = "\x1a"
+"""Begins what stands for a character that PostgreSQL cannot hold, and for itself."""
+_ODD: Final = re.compile(f"[\0{_ESCAPE}\ud800-\udfff]")
+_ESCAPED: Final = re.compile(f"{_ESCAPE}([0-9a-f]{{4}})")
+
+_members = attrgetter(*MEMBERS)
 _NOWHERE: Final = "\x01"
 """Between texts that have no such character. JSON never has it; in others it is looked for."""
 
@@ -56,52 +42,86 @@ _NOWHERE: Final = "\x01"
 def columns(records: Sequence[AuditRecord]) -> list[str]:
     """Return the members of `records` as one array for each of `COLUMNS`."""
     found: list[str] = []
-    for name, members in zip(COLUMNS, zip(*map(_members, records), strict=True), strict=True):
-        if name in _TEXTS:
-            found.append(_array(_all_kept(members)))
-        elif name in _JSON:
+    whole: list[dict[str, str]] = [{} for _ in records]
+    for name, members in zip(MEMBERS, zip(*map(_members, records), strict=True), strict=True):
+        if name in TEXTS:
+            found.append(_array(_all_kept(name, members, whole)))
+        elif name in DOCUMENTS:
             found.append(_array([_document(one) for one in members]))
-        elif name in _INSTANTS:
+        elif name in INSTANTS:
             instants = ["NULL" if one is None else one.isoformat() for one in members]
             found.append("{" + ",".join(instants) + "}")
         else:
             found.append(array(map(number, members)))
+    found.append(text_array(encode_json(texts).decode() if texts else None for texts in whole))
     return found
 
 
 def record(row: Sequence[Any]) -> AuditRecord:
     """Return the record that `row`, which has what is `SELECTED`, holds."""
     members = dict(zip(COLUMNS, row, strict=True))
-    for name in _JSON:
+    whole = members.pop(WHOLE)
+    if whole is not None:
+        members.update(decode_json(whole.encode()))
+    for name in TEXTS:
+        if (text := members[name]) is not None and _ESCAPE in text:
+            members[name] = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    for name in DOCUMENTS:
         if (document := members[name]) is not None:
             members[name] = document.encode()
-    for name in _INSTANTS:
+    for name in INSTANTS:
         if (instant := members[name]) is not None:
             members[name] = instant.replace(tzinfo=UTC)
     return AuditRecord(**members)
 
 
 def kept(text: str) -> str:
-    """Return `text` as it is kept: what PostgreSQL cannot hold is replaced.
+    """Return `text` as it is kept in an index, and looked for; different texts' differ.
 
-    NUL characters and halves of pairs become U+FFFD. Of a text that is too long for an index a
-    hash takes the place of the end.
+    NUL characters and halves of pairs, which PostgreSQL cannot hold, are escaped. Of a text that
+    is too long for an index a hash takes the place of the end.
     """
-    if not is_storable(text):
-        text = text.replace("\0", "\ufffd")
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _short(_escaped(text))
+
+
+def _escaped(text: str) -> str:
+    if is_storable(text) and _ESCAPE not in text:
+        return text
+    return _ODD.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", text)
+
+
+def _short(text: str) -> str:
     if len(text) * 4 > LONGEST and len(encoded := text.encode()) > LONGEST:
         head = encoded[:LONGEST].decode(errors="ignore")
         text = f"{head}…sha256:{sha256(encoded).hexdigest()}"
     return text
 
 
-def _all_kept(texts: Sequence[str | None]) -> Sequence[str | None]:
-    """Return `kept` of all `texts`, which nearly always are kept as they are."""
+def _all_kept(
+    name: str, texts: Sequence[str | None], whole: Sequence[dict[str, str]]
+) -> Sequence[str | None]:
+    """Return `kept` of all `texts`, which nearly always are kept as they are.
+
+    Those that are shortened are put under `name` into `whole`.
+    """
     given = [text for text in texts if text]
-    if is_storable("".join(given)) and max(map(len, given), default=0) * 4 <= LONGEST:
+    joined = "".join(given)
+    if (
+        is_storable(joined)
+        and _ESCAPE not in joined
+        and max(map(len, given), default=0) * 4 <= LONGEST
+    ):
         return texts
-    return [None if text is None else kept(text) for text in texts]
+    found: list[str | None] = []
+    for text, long in zip(texts, whole, strict=True):
+        if text is None:
+            found.append(None)
+            continue
+        escaped = _escaped(text)
+        found.append(_short(escaped))
+        if found[-1] != escaped:
+            long[name] = escaped
+    return found
 
 
 def _array(texts: Sequence[str | None]) -> str:

@@ -1,6 +1,8 @@
 """The audit store."""
 
+import logging
 from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
@@ -21,12 +23,16 @@ from acteon.audit_postgres.layout import TABLE, Layout, Month
 from acteon.audit_postgres.paging import FROM, ORDER, page_statement
 from acteon.audit_postgres.partitions import Partitions
 from acteon.audit_postgres.removal import remove_expired
-from acteon.audit_postgres.rows import COLUMNS, PARAMETERS, SELECTED, columns, kept, record
+from acteon.audit_postgres.rows import NAMES, PARAMETERS, SELECTED, columns, kept, record
+from acteon.audit_postgres.schema import columns_amiss
+from acteon.state import StateError
 from acteon.state_postgres import Connections
 from acteon.state_postgres.texts import text_array
 
+log = logging.getLogger(__name__)
+
 _WRITE: Final = f"""
-    INSERT INTO {{audit}} ({", ".join(COLUMNS)})
+    INSERT INTO {{audit}} ({NAMES})
     SELECT * FROM unnest({PARAMETERS})
     ON CONFLICT DO NOTHING
 """
@@ -106,10 +112,32 @@ class PostgresAuditStore(AuditStore):
         )
 
     async def clean_up(self, now: datetime) -> int:
-        with translating(), self.totals.changing():
-            removed = await self._partitions.drop_expired(now)
-            removed += await remove_expired(self.connections, self.layout, now)
-            await self._partitions.make({Month.of(now), Month.of(now).next})
+        removed = 0
+        failures: list[StateError] = []
+        # What one of them cannot do is no reason for the others not to.
+        with self.totals.changing():
+            try:
+                await self._partitions.make_ahead(now)
+            except StateError as error:
+                failures.append(error)
+            for removing in (
+                self._partitions.drop_expired(now),
+                remove_expired(self.connections, self.layout, now),
+            ):
+                try:
+                    async with aclosing(removing) as counts:
+                        async for count in counts:
+                            removed += count
+                except StateError as error:
+                    failures.append(error)
+        if failures:
+            if removed:
+                log.info(
+                    "audit clean-up removed expired records before it failed",
+                    extra={"acteon.removed": removed},
+                )
+            with translating():
+                raise failures[0]
         return removed
 
     async def erase(self, record_ids: Sequence[str]) -> int:
@@ -124,6 +152,7 @@ class PostgresAuditStore(AuditStore):
         with translating():
             await self.connections.run(self.layout.statement(_THERE))
             lacking = await self.connections.run(self.layout.statement(_PING))
+            amiss = await columns_amiss(self.connections, self.layout)
         if lacking:
             rights = ", ".join(right for (right,) in lacking)
             table = self.layout.name(TABLE)
@@ -131,3 +160,10 @@ class PostgresAuditStore(AuditStore):
                 f"postgres at {self.connections.where}: records cannot be kept without rights: "
                 f"have one who may say GRANT {rights} ON {table} TO the user"
             )
+        if amiss is not None:
+            raise AuditStorageError(amiss)
+
+    async def make_ahead(self) -> None:
+        """Make the partitions that are written to first."""
+        with translating():
+            await self._partitions.make_ahead(self.connections.clock.now())

@@ -2,7 +2,12 @@
 
 from acteon.audit.acts import Act, Done, is_administrative
 from acteon.audit.erasing import Erased, given_filters
-from acteon.audit.errors import AuditError, AuditSerializationError, AuditStorageError
+from acteon.audit.errors import (
+    AuditError,
+    AuditQueryError,
+    AuditSerializationError,
+    AuditStorageError,
+)
 from acteon.audit.naming import atoms
 from acteon.audit.query import (
     DEFAULT_LIMIT,
@@ -34,6 +39,7 @@ __all__ = [
     "AuditPage",
     "AuditPlugin",
     "AuditQuery",
+    "AuditQueryError",
     "AuditRecord",
     "AuditSerializationError",
     "AuditSettings",

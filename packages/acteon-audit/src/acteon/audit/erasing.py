@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 from attrs import define, field, frozen
 
+from acteon.audit.errors import AuditStorageError
 from acteon.audit.naming import named_values
 from acteon.audit.query import FILTERS, AuditQuery
 from acteon.audit.record import AuditRecord
@@ -16,8 +17,6 @@ from acteon.audit.store import AuditStore
 from acteon.audit.walking import walk_pages
 from acteon.core import format_instant
 
-_TOGETHER: Final = 500
-"""So many are removed at once: of a store that fails, what was done before is counted."""
 _LAST: Final = 1.0
 """So many seconds an erasure that is cut off waits for what it has begun."""
 _AT_ONCE: Final = 256 * 1024
@@ -70,9 +69,8 @@ class Erasure:
             async for page in pages:
                 found = await self._found(page.records)
                 self.matched += len(found)
-                if not dry_run:
-                    for start in range(0, len(found), _TOGETHER):
-                        await self._remove(store, found[start : start + _TOGETHER])
+                if found and not dry_run:
+                    await self._remove(store, found)
 
     async def _remove(self, store: AuditStore, found: list[str]) -> None:
         removing = asyncio.ensure_future(store.erase(found))
@@ -85,6 +83,9 @@ class Erasure:
                 removing.cancel()
             elif not removing.cancelled() and removing.exception() is None:
                 self.erased += removing.result()
+            raise
+        except AuditStorageError as error:
+            self.erased += error.done
             raise
 
     async def _found(self, records: tuple[AuditRecord, ...]) -> list[str]:

@@ -1,12 +1,15 @@
 """One dispatch, as the audit trail tells it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from attrs import frozen
 
 from acteon.core import encode_json, format_instant
+
+_SHELL: Final = 1024
+"""About so many bytes a record takes of which all members are short."""
 
 
 @frozen(kw_only=True)
@@ -55,6 +58,23 @@ class AuditRecord:
     expires_at: datetime | None
     caller_id: str = ""
     auth_method: str = ""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory the record takes."""
+        payload = self.action_payload
+        return (
+            _SHELL
+            + (0 if payload is None else len(payload))
+            + len(self.verdict_details)
+            + len(self.outcome_details)
+            + len(self.metadata)
+            + len(self.action_id)
+            + len(self.namespace)
+            + len(self.tenant)
+            + len(self.provider)
+            + len(self.action_type)
+        )
 
     def to_json(self) -> bytes:
         """Return the record as one JSON object with sorted keys; all members are always there."""

@@ -34,7 +34,11 @@ class AuditStore(ABC):
 
     @abstractmethod
     async def query(self, query: AuditQuery) -> AuditPage:
-        """Return the records that `query` asks for."""
+        """Return the records that `query` asks for.
+
+        Raises:
+            AuditQueryError: It asks for more than the store can give at once.
+        """
 
     @abstractmethod
     async def clean_up(self, now: datetime) -> int:
@@ -66,9 +70,12 @@ class AuditPlugin(ABC):
 
     Attributes:
         Config: An attrs class of the keys of `[audit]` that are the backend's own.
+        kit: The version of the conformance kit (`AUDIT_KIT` of `acteon.audit.testing`) that the
+            backend passed; None: it does not say.
     """
 
     Config: ClassVar[type[Any]]
+    kit: ClassVar[str | None] = None
 
     @classmethod
     @abstractmethod

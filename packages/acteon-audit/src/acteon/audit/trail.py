@@ -18,6 +18,7 @@ from acteon.audit.record import AuditRecord
 from acteon.audit.redaction import PLACEHOLDER
 from acteon.audit.settings import AuditSettings
 from acteon.audit.store import AuditStore
+from acteon.audit.walking import whole_page
 from acteon.audit.writer import AuditWriter
 from acteon.core import (
     NOBODY,
@@ -229,9 +230,14 @@ class AuditTrail:
         return await self._store.latest(action_id, scopes=scopes)
 
     async def query(self, query: AuditQuery) -> AuditPage:
-        """Return the records that `query` asks for, what was recorded before included."""
+        """Return the records that `query` asks for, what was recorded before included.
+
+        Raises:
+            AuditError: The store failed.
+            AuditQueryError: The page would be too large for the memory, or the store.
+        """
         await self._catch_up()
-        return consistent(await self._store.query(query), query)
+        return consistent(await whole_page(self._store, query), query)
 
     async def erase(
         self,

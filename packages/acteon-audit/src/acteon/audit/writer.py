@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 from types import TracebackType
 from typing import Final, Self
 
-from acteon.audit.errors import AuditError
+from acteon.audit.errors import AuditError, AuditSerializationError
 from acteon.audit.record import AuditRecord
 from acteon.audit.settings import AuditSettings
 from acteon.audit.store import AuditStore
@@ -22,6 +22,8 @@ FIRST_PAUSE: Final = timedelta(milliseconds=100)
 LONGEST_PAUSE: Final = timedelta(seconds=5)
 QUIET: Final = timedelta(seconds=10)
 """Between two log lines on dropped records: they may be many."""
+NAMED: Final = 20
+"""So many of them are named in such a line."""
 
 
 class AuditWriter:
@@ -29,7 +31,8 @@ class AuditWriter:
 
     Every record handed over is, at any moment, either `written`, `dropped` or `queued` (or its
     caller still waits for room). A failing write is repeated with the same records, which
-    stores allow. Where a store can never keep a record, the others of its batch are kept.
+    stores allow, but with half of them first: a store may have the time for fewer, and where it
+    cannot keep one of them, the others are kept.
 
     Leaving the writer waits until the queue is empty: put that under a time limit. When the
     limit strikes, what is left counts as dropped, and may be lost: of a write under way nobody
@@ -57,10 +60,14 @@ class AuditWriter:
         self._clock = clock
         self._sync = self._settings.mode == "sync"
         self._max_queue = self._settings.max_queue
+        self._max_bytes = self._settings.max_queue_bytes
         self._batch_size = min(self._settings.batch_size, self._max_queue)
+        self._batch_bytes = min(self._settings.batch_bytes, self._max_bytes)
         # A batch under way stays at the head until its end is known: so the bound is one on all
         # that is not in the store, and nothing is lost with a cancelled write.
         self._queue: deque[AuditRecord] = deque()
+        self._sizes: deque[int] = deque()  # of these
+        self._bytes = 0
         self._accepted = 0
         self._wanted = 0  # somebody waits for so many of the accepted ones to be written
         self._failing = False
@@ -71,6 +78,7 @@ class AuditWriter:
         self._progress = asyncio.Event()
         self._group = asyncio.TaskGroup()
         self._reported = 0
+        self._unnamed: list[str] = []
         self._reported_at = float("-inf")
 
     async def __aenter__(self) -> Self:
@@ -93,6 +101,11 @@ class AuditWriter:
     def queued(self) -> int:
         """How many records have been handed over and are not yet written or dropped."""
         return len(self._queue)
+
+    @property
+    def queued_bytes(self) -> int:
+        """About how much memory these take."""
+        return self._bytes
 
     @property
     def failing(self) -> bool:
@@ -118,9 +131,9 @@ class AuditWriter:
         one that is cancelled while it waits for room has it counted as dropped.
         """
         if self._is_full():
-            await self._wait_for_room()
+            await self._wait_for_room(record)
             if self._is_full():
-                self._drop(1, "no room in the queue")
+                self._drop([record], "no room in the queue")
                 return
         self._enqueue(record)
         if self._sync:
@@ -128,9 +141,11 @@ class AuditWriter:
 
     def _enqueue(self, record: AuditRecord) -> None:
         self._queue.append(record)
+        size = record.size
+        self._sizes.append(size)
+        self._bytes += size
         self._accepted += 1
-        size = len(self._queue)
-        if size == 1 or size == self._batch_size:
+        if len(self._queue) == 1 or self._is_due():
             self._wake.set()
 
     async def flush(self) -> bool:
@@ -151,9 +166,10 @@ class AuditWriter:
         return self._accepted - len(self._queue)
 
     def _is_full(self) -> bool:
-        return self._closed or len(self._queue) >= self._max_queue
+        # One record is always let in, however large, and may go beyond the bound.
+        return self._closed or len(self._queue) >= self._max_queue or self._bytes >= self._max_bytes
 
-    async def _wait_for_room(self) -> None:
+    async def _wait_for_room(self, record: AuditRecord) -> None:
         if self._closed or self._settings.on_overflow == "drop":
             return
         try:
@@ -162,21 +178,21 @@ class AuditWriter:
                     while self._is_full() and not self._closed:
                         await self._progress.wait()
         except asyncio.CancelledError:
-            self._drop(1, "its caller was cancelled while the queue was full")
+            self._drop([record], "its caller was cancelled while the queue was full")
             raise
 
     async def _run(self) -> None:
         try:
             while await self._something_to_write():
                 await self._linger()
-                await self._deliver(list(islice(self._queue, self._batch_size)))
+                await self._deliver(self._batch())
                 # A store in memory never waits; the dispatches get their turn all the same.
                 await asyncio.sleep(0)
         finally:
             self._closed = True
             if self._queue:
-                self._drop(len(self._queue), "may be lost: not known to be written before the end")
-                self._queue.clear()
+                self._drop(self._queue, "may be lost: not known to be written before the end")
+                self._leave(len(self._queue))
             self._move_on()
             self._report("more were dropped since the last report")
 
@@ -205,47 +221,56 @@ class AuditWriter:
         self._wake.set()
 
     def _is_due(self) -> bool:
-        return len(self._queue) >= self._batch_size or self._wanted > self._settled or self._closing
+        return (
+            len(self._queue) >= self._batch_size
+            or self._bytes >= self._batch_bytes
+            or self._wanted > self._settled
+            or self._closing
+        )
 
-    async def _deliver(self, records: Sequence[AuditRecord]) -> None:
-        """Write `records`, the head of the queue, or drop them; either way they leave it."""
-        error = await self._write_until_certain(records)
-        if error is None:
-            self.written += len(records)
-        elif _may_pass(error) or len(records) == 1:
-            self._drop(len(records), _text(error))
-            self._failing = False  # the next batch finds out for itself
-        else:
-            # One of them can never be kept: halving finds it in few writes.
-            middle = len(records) // 2
-            await self._deliver(records[:middle])
-            await self._deliver(records[middle:])
-            return
-        for _ in records:
-            self._queue.popleft()
-        self._move_on()
+    def _batch(self) -> int:
+        """Return how many records, the head of the queue, are to be written at once."""
+        count = bytes = 0
+        for size in islice(self._sizes, self._batch_size):
+            bytes += size
+            if count and bytes > self._batch_bytes:
+                break
+            count += 1
+        return count
 
-    async def _write_until_certain(self, records: Sequence[AuditRecord]) -> Exception | None:
-        """Write `records`, again and again if that may help; return the last error, if any."""
-        deadline: float | None = None
-        pause = FIRST_PAUSE
-        while True:
+    async def _deliver(self, count: int) -> None:
+        """Write `count` records, the head of the queue, or drop them; they leave it either way."""
+        parts = [count]  # of these records, the first ones last
+        pause, deadline = FIRST_PAUSE, None
+        while parts:
+            records = list(islice(self._queue, parts.pop()))
             error = await self._write(records)
             self._failing = error is not None and _may_pass(error)
-            if error is None and self._told:
+            if error is not None and self._failing:
+                now = self._clock.monotonic()
+                if deadline is None:
+                    deadline = now + self._settings.retry_for.total_seconds()
+                if now < deadline:
+                    parts += _halves(len(records))
+                    self._move_on()
+                    await self._clock.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    continue
+                self._failing = False  # the next ones find out for themselves
+            elif error is not None and len(records) > 1:
+                parts += _halves(len(records))
+                continue
+            pause, deadline = FIRST_PAUSE, None
+            if error is None:
+                self.written += len(records)
+            else:
+                self._drop(records, _text(error))
+            self._leave(len(records))
+            self._move_on()
+            if error is None and self._told and not parts:
                 self._told = False
                 log.info("audit records are written again", extra={"acteon.queued": self.queued})
                 self._report("dropped while they could not be written")
-            if error is None or not self._failing:
-                return error
-            self._move_on()
-            now = self._clock.monotonic()
-            if deadline is None:
-                deadline = now + self._settings.retry_for.total_seconds()
-            if now >= deadline:
-                return error
-            await self._clock.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _write(self, records: Sequence[AuditRecord]) -> Exception | None:
         try:
@@ -253,18 +278,26 @@ class AuditWriter:
                 await self._store.write(records)
         except Exception as error:  # Whatever one write ends in, others must follow.
             self.failed_writes += 1
+            unexpected = not isinstance(error, AuditError | TimeoutError)
             log.log(
                 logging.DEBUG if self._told else logging.WARNING,
                 "audit write failed",
                 extra={"acteon.records": len(records), "acteon.error": _text(error)},
-                exc_info=None if isinstance(error, AuditError | TimeoutError) else error,
+                exc_info=error if unexpected and not self._told else None,
             )
             self._told = self._told or _may_pass(error)
             return error
         return None
 
-    def _drop(self, count: int, reason: str) -> None:
-        self.dropped += count
+    def _leave(self, count: int) -> None:
+        """Take `count` records, of which it is known what became, out of the queue."""
+        for _ in range(count):
+            self._queue.popleft()
+            self._bytes -= self._sizes.popleft()
+
+    def _drop(self, records: Collection[AuditRecord], reason: str) -> None:
+        self.dropped += len(records)
+        self._unnamed += [one.id for one in islice(records, NAMED - len(self._unnamed))]
         if self._clock.monotonic() - self._reported_at >= QUIET.total_seconds():
             self._report(reason)
 
@@ -276,8 +309,10 @@ class AuditWriter:
                     "acteon.dropped": self.dropped - self._reported,
                     "acteon.dropped_total": self.dropped,
                     "acteon.reason": reason,
+                    "acteon.ids": self._unnamed,
                 },
             )
+            self._unnamed = []
             self._reported = self.dropped
             self._reported_at = self._clock.monotonic()
 
@@ -288,8 +323,16 @@ class AuditWriter:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Return whether the same write may succeed later."""
-    return isinstance(error, TimeoutError) or (isinstance(error, AuditError) and error.retryable)
+    """Return whether the same write may succeed later: all that a store raises but one error.
+
+    What has not been written for it may raise anything, a driver's error for instance.
+    """
+    return not isinstance(error, AuditSerializationError)
+
+
+def _halves(count: int) -> list[int]:
+    """Return `count` as two parts, the second one first; as one if it cannot be halved."""
+    return [part for part in (count - count // 2, count // 2) if part]
 
 
 def _text(error: Exception) -> str:

@@ -199,6 +199,7 @@ def audit_settings(section: AuditSection) -> AuditSettings:
         mode=section.mode,
         flush_delay=section.flush_delay,
         max_queue=section.max_queue,
+        max_queue_bytes=section.max_queue_bytes,
         on_overflow=section.on_overflow,
         block_for=section.block_for,
         cleanup_interval=section.cleanup_interval,

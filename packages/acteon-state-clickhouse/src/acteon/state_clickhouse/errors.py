@@ -22,7 +22,7 @@ CALL_ERRORS: Final[tuple[type[Exception], ...]] = (Error, EOFError, OSError)
 _LONGEST: Final = 300
 _CREDENTIALS: Final = frozenset({192, 193, 194, 516})
 _MISSING_DATABASE: Final = 81
-_BUSY: Final = frozenset({159, 202, 203, 209, 210, 241, 242, 243, 252, 279, 319, 394, 425})
+_BUSY: Final = frozenset({202, 203, 209, 210, 242, 243, 252, 279, 319, 394, 425})
 """Codes of a server that is of no use for now: crowded, out of memory or disk, shutting down,
 read-only."""
 

@@ -2,11 +2,12 @@
 
 import re
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 from attrs.validators import ge
-from psycopg import ProgrammingError
+from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict
 
 _LONGEST: Final = 3600.0
@@ -14,6 +15,10 @@ _MOST_LETTERS: Final = 40
 """Of a prefix: PostgreSQL cuts names at 63, and this leaves room for what follows."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _URL: Final = "a URL such as postgres://user:password@host:5432/database"
+_UNREADABLE: Final = (
+    "percent-encode special characters of the user and the password, and use none but libpq's "
+    "parameters after a '?'"
+)
 _WANTED: Final = "acteon.wanted"
 """Metadata: what is told of a key whose value is not, as it may be a secret."""
 
@@ -26,11 +31,25 @@ def _is_postgres_url(_: object, attribute: "Attribute[str]", value: str) -> None
         ports = str(conninfo_to_dict(value).get("port", "")).split(",")
     except (ProgrammingError, UnicodeError):
         raise ValueError(
-            f"'{attribute.name}' must be {_URL}; percent-encode special characters of the user "
-            "and the password, and use none but libpq's parameters after a '?'"
+            f"'{attribute.name}' must be {_URL}; {_unknown_parameter(value) or _UNREADABLE}"
         ) from None
     if not all(port == "" or (port.isdecimal() and 0 < int(port) < 65536) for port in ports):
         raise ValueError(f"'{attribute.name}' must be {_URL}; its port is no number up to 65535")
+
+
+def _unknown_parameter(url: str) -> str | None:
+    """Return what to say of the parameter of `url` that libpq does not know, if there is one."""
+    query = url.partition("?")[2]
+    if "@" in query:
+        return None  # It may be the end of a password, which is not shown.
+    known = [one.keyword.decode() for one in pq.Conninfo.get_defaults()]
+    for parameter in query.split("&"):
+        name = parameter.partition("=")[0]
+        if name.isidentifier() and name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            return f"libpq has no parameter {name!r}{hint}"
+    return None
 
 
 def _is_name(_: object, attribute: "Attribute[str]", value: str) -> None:

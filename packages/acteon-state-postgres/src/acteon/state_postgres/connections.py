@@ -7,13 +7,12 @@ trip. This one connects when somebody needs a connection, and says at once why i
 
 import asyncio
 import logging
-import os
+import selectors
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from random import random
-from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
@@ -42,6 +41,10 @@ CANCEL: Final = 0.3
 """Seconds that the server has for cancelling a statement that took too long."""
 CROWDED: Final = 5.0
 """Seconds for which no more connections are asked for after the server had none left."""
+# Where it is to be had, one that needs no descriptor of its own: we may have none left.
+_SELECTOR: Final[type[selectors.BaseSelector]] = getattr(
+    selectors, "PollSelector", selectors.DefaultSelector
+)
 
 
 @define(eq=False)
@@ -167,6 +170,11 @@ class Connections:
             if isinstance(failure, StateConnectionError):
                 self._outage.failed(failure, begun)
             raise failure from error
+        except OSError as error:
+            # Ours: no descriptor or memory left, say. It passes as other outages do.
+            failure = StateConnectionError(f"postgres at {self.where}: {error.strerror or error}")
+            self._outage.failed(failure, begun)
+            raise failure from error
         except LateError as error:
             self._outage.failed(error, begun)
             raise
@@ -273,9 +281,11 @@ def _is_alive(connection: Connection) -> bool:
     """
     if connection.closed:
         return False
-    with DefaultSelector() as selector:
-        selector.register(connection, EVENT_READ)
+    # One that cannot be looked at is given up like one that has ended.
+    with suppress(psycopg.Error, OSError), _SELECTOR() as selector:
+        selector.register(connection, selectors.EVENT_READ)
         return not selector.select(0)
+    return False
 
 
 async def _end(connection: Connection) -> None:
@@ -287,8 +297,9 @@ async def _end(connection: Connection) -> None:
     with suppress(psycopg.Error, OSError):
         await connection.cancel_safe(timeout=CANCEL)
     # Closing it would leave the waiting one waiting.
-    with (
-        suppress(psycopg.Error, OSError),
-        socket.socket(fileno=os.dup(connection.fileno())) as line,
-    ):
-        line.shutdown(socket.SHUT_RDWR)
+    with suppress(psycopg.Error, OSError):
+        line = socket.socket(fileno=connection.fileno())
+        try:
+            line.shutdown(socket.SHUT_RDWR)
+        finally:
+            line.detach()  # The descriptor stays the connection's.

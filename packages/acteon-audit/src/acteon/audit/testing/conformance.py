@@ -3,7 +3,7 @@
 from datetime import timedelta
 from functools import cache
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import pytest
@@ -13,9 +13,14 @@ from hypothesis import strategies as st
 
 from acteon.audit.query import AuditPage, AuditQuery, Position, Scope
 from acteon.audit.record import AuditRecord
-from acteon.audit.store import AuditStore
+from acteon.audit.store import AuditPlugin, AuditStore
 from acteon.audit.testing.records import NOON, make_record, queries
 from acteon.audit.testing.stores import PlainAuditStore
+
+AUDIT_KIT: Final = "1"
+"""The version of this kit. A higher number means that it asks for something that the one before
+did not: what passed that one may fail this one. Closer tests of the same keep the number.
+"""
 
 TICK = timedelta(milliseconds=1)
 TEXTS = (
@@ -45,6 +50,24 @@ ODD = (
     "Grüße, 世界 🎉",
     "CaSe",
 )
+ALIKE = (
+    "a\0b",
+    "a\ufffdb",
+    "ab",
+    "a\\0b",
+    "a\\u0000b",
+    "a\\x00b",
+    "a%00b",
+    "a\u2400b",
+    "a\0",
+    "a",
+    "\0",
+    "\0\0",
+    "x" * 20_000 + "\0",
+    "x" * 20_000 + "\ufffd",
+    "x" * 20_000,
+)
+"""No two of these are the same text."""
 PAYLOADS = (
     None,
     b"null",
@@ -73,6 +96,14 @@ class AuditStoreConformance:
     """
 
     precision: ClassVar[timedelta] = timedelta(microseconds=1)
+
+    @pytest.fixture
+    def plugin(self) -> type[AuditPlugin] | None:
+        """Give the plugin that opens the store; None if it says of no kit."""
+        return None
+
+    async def test_its_plugin_names_this_kit(self, plugin: type[AuditPlugin] | None) -> None:
+        assert plugin is None or plugin.kit == AUDIT_KIT
 
     async def test_a_record_is_found_by_its_id(self, store: AuditStore) -> None:
         record = make_record(caller_id="ann", auth_method="jwt", matched_rule="r")
@@ -201,6 +232,23 @@ class AuditStoreConformance:
             assert (await store.query(AuditQuery(scopes=(scope,)))).records == (record,), text
         scope = Scope(**{name: frozenset(ODD)})
         assert (await store.query(AuditQuery(scopes=(scope,)))).total == len(ODD)
+
+    @pytest.mark.parametrize("name", ["action_id", "tenant", "namespace", "action_type"])
+    async def test_names_that_look_alike_stay_apart(self, store: AuditStore, name: str) -> None:
+        # A store that cannot hold U+0000 must not put something in its place that others have.
+        known = [make_record(**{name: text}) for text in ALIKE]
+        await store.write(known)
+
+        for record, text in zip(known, ALIKE, strict=True):
+            assert await store.get(record.id) == record, ascii(text)
+            if name == "action_id":
+                assert await store.latest(text) == record, ascii(text)
+                continue
+            scope = Scope(**{f"{name}s": frozenset({text})})
+            for query in (AuditQuery(scopes=(scope,)), AuditQuery(**_filter(name, text))):
+                page = await store.query(query)
+                assert (page.records, page.total) == ((record,), 1), ascii(text)
+            assert await store.latest("a-1", scopes=(scope,)) == record, ascii(text)
 
     async def test_no_rule_is_not_the_rule_without_a_name(self, store: AuditStore) -> None:
         await store.write([make_record(matched_rule=None)])

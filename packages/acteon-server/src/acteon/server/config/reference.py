@@ -94,6 +94,23 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "members": '["sms"]',
     "templates": '{ sms = { text = "{{ payload.subject }}" } }',
     "max_retries": "{ sms = 1 }",
+    "smtp_host": '"smtp.example.com"',
+    "from_address": '"Acteon <acteon@example.com>"',
+    "tls_mode": '"starttls"',
+    "ca_cert_path": '"/etc/acteon/ca.pem"',
+    "client_cert_path": '"/etc/acteon/gateway.pem"',
+    "client_key_path": '"/etc/acteon/gateway.key"',
+    "local_hostname": '"gateway.example.com"',
+    "allowed_senders": '["@example.com"]',
+    "smtp_password": '"a-long-random-text"',
+    "auth.type": '"bearer"',
+    "auth.token": '"a-long-random-text"',
+    "auth.value": '"a-long-random-text"',
+    "auth.header": '"X-Key"',
+    "auth.query": '"key"',
+    "previous_secret": '"the-random-text-before"',
+    "body": "'{\"text\": {{ payload.text | tojson }}}'",
+    "response_headers": '["x-receipt"]',
     "limits.max_concurrent": "20",
     "limits.timeout_seconds": "5",
     "limits.max_retries": "1",
@@ -103,6 +120,21 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "trusted_proxies": '["10.0.0.0/8"]',
 }
 """Values of keys that have no default, or an empty one."""
+_NEEDED: Final = frozenset({"auth.token"})
+"""Keys that the example next to them needs, though they have defaults."""
+_INSTEAD: Final = frozenset(
+    {
+        "auth.header",
+        "auth.password",
+        "auth.query",
+        "auth.secret",
+        "auth.username",
+        "auth.value",
+        "body",
+        "smtp_password",
+    }
+)
+"""Keys that exclude another one that is shown; they stand behind two #."""
 
 _OTHER: Final = '[[providers]]\nname = "sms"\ntype = "log"\n\n'
 _MEMBER: Final = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
@@ -121,6 +153,8 @@ class Key:
         limits: From where to where it goes, or an empty text.
         text: What it is for.
         example: A value as TOML, if there is no default to show.
+        needed: Whether the example of the page needs it.
+        excluded: Whether another key that is shown excludes it.
     """
 
     name: str
@@ -130,6 +164,8 @@ class Key:
     limits: str
     text: str
     example: str | None
+    needed: bool = False
+    excluded: bool = False
 
     @property
     def line(self) -> str:
@@ -137,7 +173,9 @@ class Key:
         if self.default is not None and self.default != "[]" and self.default != "{}":
             return f"{self.name} = {self.default}"
         line = f"{self.name} = {self.example}"
-        return line if self.required else f"# {line}"
+        if self.excluded:
+            return f"## {line}"
+        return line if self.required or self.needed else f"# {line}"
 
 
 def keys_described(cls: type[Any], place: str = "") -> list[Key]:
@@ -170,6 +208,8 @@ def keys_described(cls: type[Any], place: str = "") -> list[Key]:
                 limits=_limits(attribute.validator),
                 text=texts[attribute.name],
                 example=_EXAMPLES.get(f"{place}.{name}", _EXAMPLES.get(name)),
+                needed=not _NEEDED.isdisjoint({name, f"{place}.{name}"}),
+                excluded=not _INSTEAD.isdisjoint({name, f"{place}.{name}"}),
             )
         )
     return found
@@ -359,6 +399,7 @@ probably meant; so is a value of another kind or beyond its range. All mistakes 
   What all these stand for is shown in no message and no log.
 - **Paths**: that of `${file:PATH}` is relative to the folder of the configuration file. `[rules]
   directory` is looked for where the server was started, and then beside the configuration file.
+- **Examples** show defaults; behind a `#` stands what may be added, behind two what excludes another key.
 - **Durations** are in seconds, and may have decimals.
 - **Logging** has variables of its own: `ACTEON_LOG`, such as `info,acteon.gateway=debug`, and
   `ACTEON_LOG_FORMAT`, `text` or `json`.

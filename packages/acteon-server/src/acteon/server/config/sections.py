@@ -176,6 +176,8 @@ class AuditSection:
             with the process. ClickHouse is best served with half a second.
         max_queue: The most records that wait to be written: as many seconds as the store may be
             away, times the dispatches of a second.
+        max_queue_bytes: About the most memory that these take, payloads included; a record
+            without one takes about 1,000 bytes. A queue is full when it has either.
         on_overflow: Whether dispatches wait for room in a full queue, or their records are
             dropped, and counted, at once.
         block_for: How long they wait; then their records are dropped, and counted, too.
@@ -194,7 +196,8 @@ class AuditSection:
     flush_delay: timedelta = field(
         default=timedelta(milliseconds=20), validator=between(timedelta(0), _MINUTE)
     )
-    max_queue: int = field(default=10_000, validator=between(1, 10_000_000))
+    max_queue: int = field(default=100_000, validator=between(1, 10_000_000))
+    max_queue_bytes: int = field(default=256 * 1024 * 1024, validator=between(1024 * 1024, 1024**4))
     on_overflow: Literal["block", "drop"] = "block"
     block_for: timedelta = field(
         default=timedelta(milliseconds=200), validator=between(timedelta(0), _HOUR)
@@ -233,7 +236,7 @@ class ExecutorSection:
     Attributes:
         max_retries: Attempts after the first one.
         timeout: The most that one attempt may take.
-        max_concurrent: Attempts under way at one time.
+        max_concurrent: Attempts under way at one time with each provider.
         dlq_enabled: Whether actions that could not be delivered are kept as dead letters.
         dlq_max: The most dead letters; beyond that the oldest go.
         lock_wait: How long a dispatch waits for another one with its id or key.

@@ -6,6 +6,7 @@ from typing import Final
 from attrs import frozen
 from msgspec import UNSET
 
+from acteon.audit import AuditQueryError
 from acteon.core import ActeonError
 from acteon.gateway import (
     DrainingError,
@@ -70,6 +71,8 @@ def failure_of(error: ActeonError) -> Failure:
     match error:
         case RequestError():
             return Failure(error.status, said if error.body is None else error.body)
+        case AuditQueryError():
+            return Failure(400, said)
         case UnauthorizedError():
             return Failure(401, said)
         case ForbiddenError():
