@@ -22,6 +22,7 @@ from acteon.provider import (
     ProviderTimeoutError,
     RateLimitedError,
 )
+from acteon.provider.http import parse_retry_after
 from acteon.provider.testing import (
     Receiver,
     Reply,
@@ -33,7 +34,6 @@ from acteon.provider.testing import (
     reset,
 )
 from acteon.provider.webhook import WebhookConfig, WebhookProvider
-from acteon.provider.webhook.answers import parse_retry_after
 
 Open = Callable[..., Awaitable[WebhookProvider]]
 

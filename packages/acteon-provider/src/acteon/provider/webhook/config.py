@@ -3,16 +3,22 @@
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
+from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
-from attrs.validators import ge
+from attrs.validators import ge, optional
 from yarl import URL
 
 from acteon.provider.addresses import AddressGuard
+from acteon.provider.shaping import is_template
+from acteon.provider.templates import PayloadTemplate, TextTemplate
+from acteon.provider.webhook.auth import WebhookAuth
 from acteon.provider.webhook.signing import signing_key
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w\"./+-]+)*", re.ASCII)
 _FRAMING = frozenset({"content-length", "host", "transfer-encoding", "connection", "expect"})
 _LONGEST = 86_400.0
 _WANTED = "acteon.wanted"
@@ -83,6 +89,41 @@ def _are_networks(
         raise ValueError(f"'{attribute.name}' {error}") from None
 
 
+def _are_codes(_: object, attribute: "Attribute[tuple[str, ...]]", value: tuple[str, ...]) -> None:
+    if not value or not all(map(_codes, value)):
+        raise ValueError(
+            f"'{attribute.name}' must be a list of statuses and ranges, such as "
+            '["200-299", "404"]'
+        )
+
+
+def _codes(text: str) -> range | None:
+    match = re.fullmatch(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", text, re.ASCII)
+    if match is None:
+        return None
+    return range(int(match[1]), int(match[2] or match[1]) + 1) or None
+
+
+def _is_text_template(_: object, attribute: "Attribute[str | None]", value: str | None) -> None:
+    if value is None:
+        return
+    try:
+        TextTemplate.of(value)
+    except ValueError as error:
+        raise ValueError(f"'{attribute.name}' {error}") from None
+
+
+def _is_media_type(_: object, attribute: "Attribute[str]", value: str) -> None:
+    if not _MEDIA_TYPE.fullmatch(value):
+        raise ValueError(f"'{attribute.name}' must be a media type, such as application/json")
+
+
+def _are_names(_: object, attribute: "Attribute[tuple[str, ...]]", value: tuple[str, ...]) -> None:
+    for name in value:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"'{attribute.name}': {name!r} is no name of a header")
+
+
 @frozen(kw_only=True)
 class WebhookConfig:
     """The keys of a `[[providers]]` of type `webhook`.
@@ -96,6 +137,17 @@ class WebhookConfig:
             the attempt came, so that an answered request is not sent again.
         secret: Signs every request, see `signature`; `whsec_` and Base64, or any other text,
             which is then taken as it is.
+        previous_secret: Signs every request as well, while receivers change from one secret to
+            another.
+        method: The method of requests; `GET` and `DELETE` have no body.
+        sends: What the body is, without `template` and `body`: the whole `action`, or its
+            `payload`.
+        template: The body, as JSON: its texts are templates, filled in from the action.
+        body: The body, as one text that is a template.
+        content_type: What `body` is; if that is JSON, it has to be when it is filled in.
+        success_codes: Statuses and ranges of them that say that the action was delivered.
+        response_headers: Headers of answers that are told besides the usual ones.
+        auth: How the receiver knows who sends.
         max_response_bytes: How much of an answer is kept, after decompression; the rest is cut.
         allow_networks: Networks of special addresses that may be connected to all the same,
             such as `127.0.0.0/8`; see `AddressGuard`.
@@ -110,6 +162,17 @@ class WebhookConfig:
     secret: str | None = field(
         default=None, validator=_is_secret, repr=False, metadata={_WANTED: _SECRET}
     )
+    previous_secret: str | None = field(
+        default=None, validator=_is_secret, repr=False, metadata={_WANTED: _SECRET}
+    )
+    method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
+    sends: Literal["action", "payload"] = "action"
+    template: Mapping[str, Any] | None = field(default=None, validator=optional(is_template))
+    body: str | None = field(default=None, validator=_is_text_template)
+    content_type: str = field(default="application/json", validator=_is_media_type)
+    success_codes: tuple[str, ...] = field(default=("200-299",), validator=_are_codes)
+    response_headers: tuple[str, ...] = field(default=(), validator=_are_names)
+    auth: WebhookAuth | None = None
     max_response_bytes: int = field(default=65_536, validator=ge(0))
     allow_networks: tuple[str, ...] = field(
         default=(), validator=_are_networks, metadata={_WANTED: _NETWORKS}
@@ -120,6 +183,33 @@ class WebhookConfig:
         names = {name.lower() for name in self.headers}
         if "authorization" in names and URL(self.url).raw_user is not None:
             raise ValueError("'headers' sets 'Authorization', and 'url' has credentials, too")
+        if self.auth is not None and self.auth.header_name is not None:
+            header = self.auth.header_name
+            if header.lower() in names:
+                raise ValueError(f"'headers' sets {header!r}, and so does 'auth'")
+            if header == "Authorization" and URL(self.url).raw_user is not None:
+                raise ValueError("'url' has credentials, and 'auth', too")
+        if self.previous_secret is not None and self.secret is None:
+            raise ValueError("'previous_secret' is of use with a 'secret' only")
+        if self.template is not None and self.body is not None:
+            raise ValueError("'template' and 'body' exclude each other")
+        shaped = self.template is not None or self.body is not None
+        if shaped and self.method in {"GET", "DELETE"}:
+            raise ValueError(f"a {self.method} has no body")
+        if self.body is None and self.content_type != "application/json":
+            raise ValueError("'content_type' is that of a 'body'; all others are JSON")
+
+    @cached_property
+    def success(self) -> frozenset[int]:
+        """The statuses that `success_codes` names."""
+        return frozenset(code for text in self.success_codes for code in _codes(text) or ())
+
+    @cached_property
+    def shape(self) -> PayloadTemplate | TextTemplate | None:
+        """The template of the body, compiled; None if there is none."""
+        if self.template is not None:
+            return PayloadTemplate.of(self.template)
+        return None if self.body is None else TextTemplate.of(self.body)
 
     @property
     def timeout(self) -> timedelta:

@@ -8,6 +8,8 @@ libraries which check them can be used on the other side:
 | `webhook-id` | names the action; the same in all attempts, as is `Idempotency-Key` |
 | `webhook-timestamp` | when this attempt was made, in seconds since 1970 |
 | `webhook-signature` | `v1,` and the Base64 of HMAC-SHA256 over `id.timestamp.body` |
+
+While secrets change there are two signatures, with a blank between them.
 """
 
 import base64
@@ -44,13 +46,26 @@ def signing_key(secret: str) -> bytes:
     return secret.encode()
 
 
-def signature(secret: str, key: str, at: datetime, body: bytes) -> dict[str, str]:
-    """Return the three headers that sign `body`, sent as the delivery `key` at the instant `at`."""
+def signature(
+    secret: str, key: str, at: datetime, body: bytes, *, previous: str | None = None
+) -> dict[str, str]:
+    """Return the three headers that sign `body`, sent as the delivery `key` at the instant `at`.
+
+    Args:
+        secret: Signs it.
+        key: Names the delivery.
+        at: When it is sent.
+        body: What is sent.
+        previous: Signs it as well: a receiver takes a request of which one signature fits.
+    """
     seconds = str(int(at.timestamp()))
     signed = b".".join((key.encode(), seconds.encode(), body))
-    digest = hmac.digest(signing_key(secret), signed, "sha256")
+    secrets = (secret,) if previous is None else (secret, previous)
+    digests = (hmac.digest(signing_key(each), signed, "sha256") for each in secrets)
     return {
         "webhook-id": key,
         "webhook-timestamp": seconds,
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "webhook-signature": " ".join(
+            f"v1,{base64.b64encode(digest).decode()}" for digest in digests
+        ),
     }
