@@ -103,6 +103,9 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "local_hostname": '"gateway.example.com"',
     "allowed_senders": '["@example.com"]',
     "smtp_password": '"a-long-random-text"',
+    "webhook_url": '"https://hooks.slack.com/services/…"',
+    "token": '"xoxb-a-long-random-text"',
+    "default_channel": '"#operations"',
     "auth.type": '"bearer"',
     "auth.token": '"a-long-random-text"',
     "auth.value": '"a-long-random-text"',
@@ -120,7 +123,7 @@ _EXAMPLES: Final[Mapping[str, str]] = {
     "trusted_proxies": '["10.0.0.0/8"]',
 }
 """Values of keys that have no default, or an empty one."""
-_NEEDED: Final = frozenset({"auth.token"})
+_NEEDED: Final = frozenset({"token"})
 """Keys that the example next to them needs, though they have defaults."""
 _INSTEAD: Final = frozenset(
     {
@@ -132,6 +135,7 @@ _INSTEAD: Final = frozenset(
         "auth.value",
         "body",
         "smtp_password",
+        "webhook_url",
     }
 )
 """Keys that exclude another one that is shown; they stand behind two #."""
@@ -399,7 +403,8 @@ probably meant; so is a value of another kind or beyond its range. All mistakes 
   What all these stand for is shown in no message and no log.
 - **Paths**: that of `${file:PATH}` is relative to the folder of the configuration file. `[rules]
   directory` is looked for where the server was started, and then beside the configuration file.
-- **Examples** show defaults; behind a `#` stands what may be added, behind two what excludes another key.
+- **Examples** show defaults; behind a `#` stands what may be added, behind two what excludes
+  another key.
 - **Durations** are in seconds, and may have decimals.
 - **Logging** has variables of its own: `ACTEON_LOG`, such as `info,acteon.gateway=debug`, and
   `ACTEON_LOG_FORMAT`, `text` or `json`.
