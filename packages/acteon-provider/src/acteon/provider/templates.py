@@ -109,9 +109,12 @@ def _value(source: str, where: str) -> Render:
     expression = _only_expression(source, where)
     if expression is None:
         return _text(source, where)
-    from jinja2 import TemplateError, Undefined
+    from jinja2 import TemplateError, TemplateSyntaxError, Undefined
 
-    evaluate = _environment().compile_expression(expression, undefined_to_none=False)
+    try:
+        evaluate = _environment().compile_expression(expression, undefined_to_none=False)
+    except TemplateSyntaxError as error:
+        raise _no_template(where, error.message, error.lineno) from None
 
     def render(names: Mapping[str, Any]) -> Any:
         try:

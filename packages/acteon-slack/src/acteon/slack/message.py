@@ -94,7 +94,7 @@ def _content(members: dict[str, Any]) -> dict[str, Any]:
         value = members.get(name)
         if value is not None and not isinstance(value, list):
             raise _unparsed(name, "a list")
-        items: list[Any] = value or []
+        items: list[Any] = [] if value is None else value
         if len(items) > limit:
             raise ProviderSerializationError(f"there are more than {limit} {name}")
     return {name: members[name] for name in PASSED if name in members}
