@@ -5,9 +5,9 @@ sandbox. They see the members of the action under their names: `payload`, `metad
 `tenant`, `provider`, `action_type`, `id`, `created_at` and `dedup_key`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from attrs import define, field
 
@@ -98,10 +98,19 @@ def _compiled(source: Any, where: str) -> Render:
             for name, member in cast("Mapping[str, Any]", source).items()
         }
         return lambda names: {name: render(names) for name, render in members.items()}
-    if isinstance(source, Sequence):
-        elements = [_compiled(element, f"{where}[{index}]") for index, element in enumerate(source)]
+    if isinstance(source, list | tuple):
+        elements = [_compiled(element, f"{where}[{index}]") for index, element in _numbered(source)]
         return lambda names: [render(names) for render in elements]
     return lambda _: source
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _numbered(elements: Any) -> Iterable[tuple[int, Any]]:
+    found: list[Any] = list(elements)
+    return enumerate(found)
 
 
 def _value(source: str, where: str) -> Render:
@@ -201,13 +210,15 @@ def _environment() -> "Environment":
         """Takes `payload.items` for the member of that name, not for a method of mappings."""
 
         def getattr(self, obj: Any, attribute: str) -> Any:
-            if isinstance(obj, Mapping):
+            if _is_mapping(obj):
                 return self.getitem(obj, attribute)
             return super().getattr(obj, attribute)
 
         def getitem(self, obj: Any, argument: Any) -> Any:
-            if isinstance(obj, Mapping):
-                return obj[argument] if argument in obj else self.undefined(obj=obj, name=argument)
+            if _is_mapping(obj):
+                if argument in obj:
+                    return obj[argument]
+                return self.undefined(obj=obj, name=argument)
             return super().getitem(obj, argument)
 
     environment = _Members(undefined=StrictUndefined, autoescape=False)

@@ -91,11 +91,10 @@ def _content(members: dict[str, Any]) -> dict[str, Any]:
     if len(members.get("text", "")) > MAX_TEXT:
         raise ProviderSerializationError(f"'text' is longer than {MAX_TEXT} characters")
     for name, limit in (("blocks", MAX_BLOCKS), ("attachments", MAX_ATTACHMENTS)):
-        value = members.get(name)
-        if value is not None and not isinstance(value, list):
+        items: Any = members.get(name, [])
+        if type(items) is not list:
             raise _unparsed(name, "a list")
-        items: list[Any] = [] if value is None else value
-        if len(items) > limit:
+        if len(members.get(name, [])) > limit:
             raise ProviderSerializationError(f"there are more than {limit} {name}")
     return {name: members[name] for name in PASSED if name in members}
 
