@@ -2,6 +2,7 @@
 
 import difflib
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from inspect import isfunction
 from typing import TypeVar
 
 from acteon.core.errors import ConfigError, PluginNotFoundError
@@ -75,9 +76,10 @@ def load_plugin(group: str, name: str, base: type[T]) -> type[T]:
         ) from error
     plugin = getattr(plugin, "__acteon_plugin__", plugin)
     if not (isinstance(plugin, type) and issubclass(plugin, base)):
+        or_else = ", or a function that is marked by @provider" if isfunction(plugin) else ""
         raise ConfigError(
             f"{what} is no {base.__name__}; its entry point {point.value} has to name a subclass "
-            "of it"
+            f"of it{or_else if group == PROVIDERS else ''}"
         )
     missing = sorted(getattr(plugin, "__abstractmethods__", ()))
     if missing:

@@ -10,11 +10,13 @@ from attrs import evolve
 from acteon.core import PROVIDERS, Action, ConfigError
 from acteon.gateway.plugged import Plugin, load
 from acteon.provider import (
+    MEMBERS,
     FunctionProvider,
     Provider,
     ProviderPlugin,
     ProviderRegistry,
     RegisteredProvider,
+    lacking,
     plugin_of,
 )
 from acteon.provider.function import NoKeys
@@ -26,8 +28,6 @@ Providers = Sequence[Deliverer] | Mapping[str, Deliverer | Plugin]
 """Deliverers by name; without names, each is called by its own."""
 
 Named = Provider | RegisteredProvider | Plugin
-
-_MEMBERS = ("idempotent", "execute", "health_check")
 
 
 def by_name(providers: Providers) -> dict[str, Named]:
@@ -90,11 +90,11 @@ def _provider(given: Any, name: str) -> Named:
             f"{given.__name__}(...)"
         )
     if hasattr(given, "execute"):
-        missing = [member for member in _MEMBERS if not hasattr(given, member)]
+        missing = lacking(given)
         if missing:
             raise ConfigError(
                 f"provider {name!r}: {type(given).__name__} has no {' and no '.join(missing)}; "
-                f"a provider has {', '.join(_MEMBERS)}"
+                f"a provider has {', '.join(MEMBERS)}"
             )
         found: Provider = given
         return found

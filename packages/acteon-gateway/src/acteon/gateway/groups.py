@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
-from acteon.core import Action, InvalidError, Tasks, decode_json, encode_json
+from acteon.core import Action, MalformedError, Tasks, decode_json, encode_json
 from acteon.executor import Progress
 from acteon.gateway.asking import bounded
 from acteon.gateway.settings import OnUnknown
@@ -46,7 +46,7 @@ class GroupMemory:
             return {}
         try:
             return {str(name): Settled(how) for name, how in decode_json(value.encode()).items()}
-        except (AttributeError, InvalidError, ValueError):
+        except (AttributeError, MalformedError, ValueError):
             log.error(
                 "what was kept of a group's members cannot be read: all of them are called",
                 extra={"acteon.provider": group.name, "acteon.action_id": action.id},
@@ -58,8 +58,12 @@ class GroupMemory:
 
         It goes on if the caller is cancelled.
         """
-        known = progress.known
-        settled = {end.member: how for end in known if (how := self._settled(group, end))}
+        # What is settled stays so: of a fallback's unknown end, nothing else is known by now.
+        settled = dict(progress.settled)
+        for end in progress.known:
+            how = self._settled(group, end)
+            if how is not None and end.member not in progress.settled:
+                settled[end.member] = how
         whole = sum(how is Settled.DELIVERED for how in settled.values()) == len(group.members)
         if settled == progress.settled or (whole and not progress.settled):
             return

@@ -30,11 +30,7 @@ class Plugin:
     """
 
     plugin: (
-        str
-        | type[StatePlugin]
-        | type[AuditPlugin]
-        | type[ProviderPlugin]
-        | Callable[..., object]
+        str | type[StatePlugin] | type[AuditPlugin] | type[ProviderPlugin] | Callable[..., object]
     )
     settings: object = field(factory=dict[str, Any], repr=False)
 

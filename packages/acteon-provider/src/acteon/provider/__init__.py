@@ -29,10 +29,11 @@ from acteon.provider.health import ProviderHealth, check_health
 from acteon.provider.limits import CallLimits, CircuitBreaker
 from acteon.provider.log import LogConfig, LogPlugin, LogProvider
 from acteon.provider.provider import Provider, ProviderPlugin
-from acteon.provider.registry import ProviderRegistry, RegisteredProvider
+from acteon.provider.registry import MEMBERS, ProviderRegistry, RegisteredProvider, Uses, lacking
 from acteon.provider.shaping import shaped
 
 __all__ = [
+    "MEMBERS",
     "AddressGuard",
     "CallLimits",
     "CircuitBreaker",
@@ -61,7 +62,9 @@ __all__ = [
     "RateLimitedError",
     "RegisteredProvider",
     "Settled",
+    "Uses",
     "check_health",
+    "lacking",
     "plugin_of",
     "provider",
     "shaped",

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from attrs import Attribute, define, field, frozen
 from attrs.validators import deep_mapping, ge, gt, instance_of, le
@@ -17,6 +17,9 @@ from acteon.provider.provider import Provider, ProviderPlugin
 from acteon.provider.registry import Grouping, RegisteredProvider
 from acteon.provider.shaping import shaped
 from acteon.provider.templates import PayloadTemplate
+
+_LEAST: Final = 12
+"""The letters of a member's problem that are worth telling in a line; fewer say nothing."""
 
 
 class MembersFailedError(ProviderError):
@@ -229,7 +232,8 @@ class GroupProvider(Grouping):
             return MemberEnd.missing(name)
         try:
             response = await member.provider.execute(self.shaped(name, action))
-        except ProviderError as error:
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - it may raise anything
+            error = _meant(raised)
             failed = Failed(
                 code=error.code,
                 message=str(error),
@@ -285,7 +289,20 @@ class GroupProvider(Grouping):
             await member.provider.health_check()
         except ProviderError as error:
             return str(error)
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - it may raise anything
+            return str(_meant(raised))
         return None
+
+
+def _meant(raised: BaseException) -> ProviderError:
+    """Return the error that `raised` stands for; raise it if it is a cancellation of the caller."""
+    if isinstance(raised, ProviderError):
+        return raised
+    task = asyncio.current_task()
+    if isinstance(raised, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise raised
+    text = f"{type(raised).__name__}: {raised}".removesuffix(": ")
+    return ExecutionFailedError(text, delivery="unknown")
 
 
 def _is_success(result: ProviderResponse | Failed) -> bool:
@@ -296,10 +313,14 @@ def _summary(failed: Iterable[MemberEnd], count: int) -> str:
     """Return one line that names each of `failed`, each with its share of the room."""
     ends = list(failed)
     start = f"execution failed: {len(ends)} of {count} members: "
-    share = max(24, (MAX_MESSAGE - len(start)) // len(ends) - 2)
-    told = (f"{end.member}: {end.problem}" for end in ends)
-    texts = (text if len(text) <= share else f"{text[: share - 1]}…" for text in told)
-    return (start + "; ".join(texts))[:MAX_MESSAGE]
+    share = (MAX_MESSAGE - len(start)) // len(ends) - 2
+    if share < max(len(end.member) for end in ends) + _LEAST:
+        return _cut(start + ", ".join(end.member for end in ends), MAX_MESSAGE)
+    return start + "; ".join(_cut(f"{end.member}: {end.problem}", share) for end in ends)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 class GroupPlugin(ProviderPlugin):

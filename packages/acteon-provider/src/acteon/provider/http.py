@@ -17,12 +17,16 @@ from types import SimpleNamespace, TracebackType
 from typing import Self
 
 from aiohttp import (
+    ClientConnectionError,
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientConnectorSSLError,
     ClientError,
+    ClientHandlerType,
     ClientOSError,
+    ClientRequest,
+    ClientResponse,
     ClientResponseError,
     ClientSession,
     ClientTimeout,
@@ -137,6 +141,7 @@ class HttpCaller:
             # The library unpacks as much as comes; `Answer` stops at its limit.
             auto_decompress=False,
             timeout=ClientTimeout(total=None, sock_connect=None),
+            middlewares=(_never_again,),
             trace_configs=[tracing],
             trust_env=False,
         )
@@ -199,10 +204,11 @@ class HttpCaller:
                 await answer.read(response.content)
                 if not answer.complete:
                     response.close()  # The rest of it is wanted by nobody.
-        except (ClientError, OSError) as error:
+        except (ClientError, OSError, _LostError) as error:
             if answer is None:
+                cause = error.cause if isinstance(error, _LostError) else error
                 # Without the cause: its text may hold the URL, and with it a secret.
-                raise self._failure(error, progress) from None
+                raise self._failure(cause, progress) from None
         return answer
 
     def _failure(self, error: Exception, progress: "_Progress") -> ProviderError:
@@ -211,6 +217,26 @@ class HttpCaller:
             limit = self.connect_limit if progress.hurried else self.timeout
             return ProviderTimeoutError(limit, delivery=delivery)
         return ProviderConnectionError(_text(error), delivery=delivery)
+
+
+class _LostError(Exception):
+    """The connection is lost."""
+
+    def __init__(self, cause: ClientConnectionError) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+async def _never_again(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Make `request`, and keep the library from making it a second time.
+
+    That it does by itself, once, for methods such as `PUT` and `DELETE`, when the connection is
+    lost before an answer.
+    """
+    try:
+        return await handler(request)
+    except (ClientOSError, ServerDisconnectedError) as error:
+        raise _LostError(error) from None
 
 
 @define

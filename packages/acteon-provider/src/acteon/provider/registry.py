@@ -2,11 +2,20 @@
 
 from asyncio import Event
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from attrs import define, field, frozen
 
 from acteon.provider.limits import CallLimits, CircuitBreaker
 from acteon.provider.provider import Provider
+
+MEMBERS: Final = ("idempotent", "execute", "health_check")
+"""What every provider has."""
+
+
+def lacking(provider: object) -> list[str]:
+    """Return which members of a provider `provider` lacks."""
+    return [name for name in MEMBERS if not hasattr(provider, name)]
 
 
 @define(eq=False)
@@ -122,6 +131,10 @@ class ProviderRegistry(Mapping[str, RegisteredProvider]):
             if isinstance(each.provider, Grouping):
                 each.provider.providers = self
         self._providers = {name: named[name] for name in sorted(named)}
+
+    def current(self, provider: RegisteredProvider) -> RegisteredProvider:
+        """Return the provider that has the name of `provider` now; it, if there is none."""
+        return self._providers.get(provider.name, provider)
 
     def __getitem__(self, name: str) -> RegisteredProvider:
         return self._providers[name]

@@ -4,18 +4,24 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import anyio.to_thread
 from attrs import define, field, frozen
 
 from acteon.core import PROVIDERS, SYSTEM_CLOCK, Clock, ConfigError, Tasks, load_plugin
 from acteon.gateway import watch
-from acteon.provider import ProviderPlugin, ProviderRegistry, RegisteredProvider
+from acteon.provider import (
+    Provider,
+    ProviderPlugin,
+    ProviderRegistry,
+    RegisteredProvider,
+    lacking,
+)
 from acteon.server.config import Config, ProviderSection
 from acteon.server.explained import explained
 
@@ -235,7 +241,19 @@ async def _kept_open(
     """Open a provider, give it to `opened`, and close it when it is to be left and is unused."""
     stack = AsyncExitStack()
     try:
-        provider = await stack.enter_async_context(plugin.open(section.name, settings))
+        opening: object = plugin.open(section.name, settings)
+        if not isinstance(opening, AbstractAsyncContextManager):
+            raise ConfigError(
+                f"its plugin opens with {type(opening).__name__}, which is no asynchronous context "
+                "manager; its author must mend that"
+            )
+        provider = await stack.enter_async_context(_manager(opening))
+        missing = lacking(provider)
+        if missing:
+            raise ConfigError(
+                f"its plugin gives {type(provider).__name__}, which has no "
+                f"{' and no '.join(missing)}; its author must mend that"
+            )
         found = _Open(
             section,
             RegisteredProvider(
@@ -258,6 +276,12 @@ async def _kept_open(
             await found.registered.uses.over()
     finally:
         await _closed(stack, section.name)
+
+
+def _manager(opening: Any) -> AbstractAsyncContextManager[Provider]:
+    """Return `opening` as what it says to be."""
+    found: AbstractAsyncContextManager[Provider] = opening
+    return found
 
 
 async def _closed(stack: AsyncExitStack, name: str) -> None:
