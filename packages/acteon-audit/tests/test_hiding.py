@@ -58,3 +58,44 @@ def test_however_it_is_quoted_it_is_not_told(secret: str, before: str, after: st
         told = hidden(f"{before}|{written}|{after}", {"secret": secret})
         assert X in told
         assert secret not in told.replace(X, "")
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "told"),
+    [
+        ("pä/ss w&rd", "body p\\u00e4/ss w&rd", f"body {X}"),
+        ("pä/ss w&rd", "body p\\u00E4\\/ss w&rd!", f"body {X}!"),
+        ("pass-word", "\\u0070\\u0061\\u0073\\u0073-word", X),
+        ("pä/ss w&rd", "?p=p%c3%a4%2fss+w%26rd&x=1", f"?p={X}&x=1"),
+        ("pä/ss w&rd", "?p=p%C3%A4%2Fss%20w%26rd", f"?p={X}"),
+        ("pä/ss w&rd", "<b>p&auml;/ss w&amp;rd</b>", f"<b>{X}</b>"),
+        ("pä/ss w&rd", "p&#228;&#x2f;ss w&#38;rd", X),
+        ('it\'s "mine"', "it&#39;s &quot;mine&quot;", X),
+        ('it\'s "mine"', "said {'x': 'it\\'s \"mine\"'}", f"said {{'x': '{X}'}}"),
+        ("a 😀 key", "\\ud83d a \\ud83d\\ude00 key", f"\\ud83d {X}"),
+        (
+            "twice/over",
+            '{"m": "{\\"p\\": \\"twice%252Fover\\"}"}',
+            f'{{"m": "{{\\"p\\": \\"{X}\\"}}"}}',
+        ),
+        ("line\nend", "told: line end", f"told: {X}"),
+        ("pass-word", "Authorization: Basic dXNlcjpwYXNzLXdvcmQ=", f"Authorization: Basic {X}"),
+        ("pass-word", "token=cGFzcy13b3Jk;", f"token={X};"),
+        ("pä-swörd?>", "key cMOkLXN3w7ZyZD8-", f"key {X}"),
+        ("correct-horse-battery", "the value 'correct-hor' is none", f"the value '{X}' is none"),
+        ("correct-horse-battery", "cannot convert 'correct-horse…'", f"cannot convert '{X}…'"),
+        ("correct-horse-battery", "no user correct-ho", f"no user {X}"),
+        ("correct-horse-battery", "it is correct, is it", "it is correct, is it"),
+        ("correct-horse-battery", "&nosuch; %zz \\q \\", "&nosuch; %zz \\q \\"),
+    ],
+)
+def test_whatever_wrote_it_it_is_not_told(secret: str, text: str, told: str) -> None:
+    assert hidden(text, {"secret": secret}) == told
+
+
+@given(st.text(max_size=300))
+def test_other_texts_stay_as_they_are(text: str) -> None:
+    secret = "no text has \U0001f511 this in it"
+    assume(not any(text.endswith(secret[:size]) for size in range(4, len(secret))))
+    assume(not any(f"{secret[:4]}" in text for _ in "x"))
+    assert hidden(text, {"secret": secret}) == text

@@ -59,11 +59,10 @@ class GroupMemory:
         It goes on if the caller is cancelled.
         """
         # What is settled stays so: of a fallback's unknown end, nothing else is known by now.
-        settled = dict(progress.settled)
-        for end in progress.known:
-            how = self._settled(group, end)
-            if how is not None and end.member not in progress.settled:
-                settled[end.member] = how
+        settled = {
+            **progress.settled,
+            **{end.member: how for end in progress.known if (how := self._settled(group, end))},
+        }
         whole = sum(how is Settled.DELIVERED for how in settled.values()) == len(group.members)
         if settled == progress.settled or (whole and not progress.settled):
             return

@@ -28,7 +28,7 @@ from acteon.gateway.groups import GroupMemory
 from acteon.gateway.metrics import GatewayMetrics
 from acteon.gateway.outage import Outage
 from acteon.gateway.places import Place
-from acteon.gateway.records import Story, make_record
+from acteon.gateway.records import Story, hiding_of, make_record
 from acteon.gateway.refusals import held_back, provider_of, refused_by
 from acteon.gateway.settings import GatewaySettings, OnStoreError, OnUnknown
 from acteon.provider import (
@@ -98,7 +98,7 @@ class Pipeline:
                 extra={
                     "acteon.action_id": action.id,
                     "acteon.code": error.code,
-                    "acteon.error": str(error),
+                    "acteon.error": self._hidden(story, str(error)),
                 },
             )
             await self._record(story, _failure(error))
@@ -117,6 +117,10 @@ class Pipeline:
             return outcome
         finally:
             metrics.durations.observe(self.clock.monotonic() - story.started)
+
+    def _hidden(self, story: Story, text: str) -> str:
+        """Return `text` as logs may have it: without what the audit trail blots out."""
+        return text if self.trail is None else hiding_of(story, self.trail)(text)
 
     async def _record(self, story: Story, outcome: Failed) -> None:
         if self.trail is not None:

@@ -103,7 +103,7 @@ def _verdict_details(story: Story, verdict: str, trail: AuditTrail, *, redacted:
     address = story.caller.address
     if decision is not None and not (decision.errors or decision.shadowed or story.notes):
         return _plain_verdict(verdict, decision.matched, address, redacted)
-    hide = _hide(story, trail)
+    hide = hiding_of(story, trail)
     notes = {name: _without(value, hide) for name, value in (story.notes or {}).items()}
     if decision is None:
         return encode_told({**_verdict("error", (), address, redacted), **notes})
@@ -117,7 +117,7 @@ def _verdict_details(story: Story, verdict: str, trail: AuditTrail, *, redacted:
     return encode_told(details)
 
 
-def _hide(story: Story, trail: AuditTrail) -> Callable[[str], str]:
+def hiding_of(story: Story, trail: AuditTrail) -> Callable[[str], str]:
     """Return what takes the secrets of the action out of texts about it."""
     return trail.hiding(lambda: _payloads(story), story.action.metadata)
 
@@ -184,7 +184,7 @@ def _outcome_details(story: Story, outcome: ActionOutcome, trail: AuditTrail) ->
         case Failed():
             details: dict[str, Any] = {
                 "code": outcome.code,
-                "message": _hide(story, trail)(outcome.message),
+                "message": hiding_of(story, trail)(outcome.message),
                 "retryable": outcome.retryable,
                 "attempts": outcome.attempts,
             }

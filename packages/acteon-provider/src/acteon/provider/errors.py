@@ -43,6 +43,7 @@ class ProviderError(ActeonError):
         delivery: Delivery = "none",
         retry_after: timedelta | None = None,
     ) -> None:
+        # Where a text was cut is where its end is: those who hide secrets look for halves there.
         super().__init__(f"{self.prefix}{message}"[:MAX_MESSAGE])
         self.delivery: Delivery = delivery
         self.retry_after = retry_after

@@ -199,6 +199,7 @@ def to_timestamp(_: Frame, value: Any) -> datetime:
     raise _unconvertible("timestamp", value)
 
 
+_SHOWN: Final = 40
 _UNITS: Final = {
     "h": 3_600_000_000_000,
     "m": 60_000_000_000,
@@ -245,6 +246,11 @@ def _nanoseconds(text: str) -> int | None:
     return -total if text.startswith("-") else total
 
 
+def _front(text: str) -> str:
+    # The dots tell those who hide secrets in texts that one may have been cut here.
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 def _unconvertible(kind: str, value: Any) -> EvaluationError:
-    shown = f" {value[:40]!r}" if isinstance(value, str) else ""
+    shown = f" {_front(value)!r}" if isinstance(value, str) else ""
     return EvaluationError(f"cannot convert {type_name(value)}{shown} to {kind}")
