@@ -139,6 +139,17 @@ for each in BACKENDS:
 
 
 @nox.session
+def email(session: nox.Session) -> None:
+    """Test the email provider against a real mail server, up to the mailbox."""
+    folder = "packages/acteon-email"
+    session.install("-e", folder, "--group", "test", f"--group={folder}/pyproject.toml:dev")
+    # It is got before, as in `fetch`.
+    start = "from servers import mail\nwith mail.running(): pass"
+    session.run("python", "-c", start, env={"PYTHONPATH": ".ci"})
+    session.run("pytest", "-q", "-m", "server", folder, *session.posargs)
+
+
+@nox.session
 def fleet(session: nox.Session) -> None:
     """Test gateways on real stores: processes that race, are killed, or lose their store."""
     backends = [f"packages/{package}" for package in BACKENDS]
