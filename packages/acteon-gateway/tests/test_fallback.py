@@ -1,5 +1,6 @@
 """What callers and the audit trail are told when a fallback delivers."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -79,7 +80,7 @@ async def test_the_outcome_says_who_delivered_and_the_record_says_why(
         assert (fallback["from"], fallback["to"]) == ("email", "sms")
         reasons.append(fallback["error"])
     assert reasons[0] == "connection error: refused"
-    assert reasons[1].startswith("circuit open: 1 calls failed in a row; the next one is made in ")
+    assert reasons[1].startswith("circuit open: 1 call failed in a row; the next one is made in ")
 
 
 async def test_what_a_rule_rerouted_is_told_with_whom_it_was_sent_to_and_who_had_it(
@@ -197,3 +198,24 @@ async def test_a_dry_run_tells_of_the_fallback_and_changes_nothing(
         preview = await gateway.preview(make_action())
     assert preview.would_be_provider == "sms"
     assert (email.calls, sms.calls) == ([], [])
+
+
+async def test_cancelled_while_the_fallback_delivers_it_is_the_fallback_that_is_judged(
+    open_gateway: OpenGateway,
+    providers: ProviderRegistry,
+    email: ScriptedProvider,
+    sms: ScriptedProvider,
+) -> None:
+    email.idempotent = True
+    email.answers.append(away())
+    sms.gate.clear()
+    async with open_gateway(DEDUP, providers=providers) as gateway:
+        call = asyncio.create_task(gateway.dispatch(make_action(id="a1")))
+        await sms.called()
+        call.cancel()
+        await asyncio.wait([call])
+        sms.gate.set()
+        again = await gateway.dispatch(make_action(id="a1"))
+    assert isinstance(again, Failed)
+    assert again.code == "DELIVERY_UNKNOWN"
+    assert len(sms.calls) == 1

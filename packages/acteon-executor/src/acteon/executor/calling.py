@@ -5,7 +5,7 @@ import logging
 from datetime import timedelta
 from traceback import format_tb
 
-from acteon.core import Action, Clock, ProviderResponse, ResponseStatus, Unfinished, run_eagerly
+from acteon.core import Action, ProviderResponse, ResponseStatus, Unfinished, run_eagerly
 from acteon.provider import (
     ExecutionFailedError,
     ProviderError,
@@ -16,32 +16,10 @@ from acteon.provider import (
 log = logging.getLogger(__name__)
 
 
-async def call(
-    provider: RegisteredProvider, action: Action, limit: timedelta, clock: Clock
-) -> ProviderResponse | ProviderError:
-    """Hand `action` to `provider` once, and return what it answered or how it failed.
-
-    Whoever cancels this gets a `CancelledError`, whatever the provider makes of it; a cancellation
-    or time-out that the provider brought about by itself is a failure of it.
-
-    Args:
-        provider: Who delivers.
-        action: What is delivered.
-        limit: The time for it.
-        clock: Measures what is left of that.
-    """
-    started = clock.monotonic()
-    result = _begun(provider, action)
-    if isinstance(result, Unfinished):
-        spent = clock.monotonic() - started
-        return await _in_time(provider, result, limit, limit.total_seconds() - spent)
-    return result
-
-
-def _begun(
+def begun(
     provider: RegisteredProvider, action: Action
 ) -> ProviderResponse | ProviderError | Unfinished[ProviderResponse]:
-    """Begin a call; give its end if it has come to it without waiting for anything."""
+    """Hand `action` to `provider` once; return the end of that, if it came without any waiting."""
     try:
         result = run_eagerly(provider.provider.execute(action))
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - somebody else's provider may raise anything
@@ -49,13 +27,23 @@ def _begun(
     return result if isinstance(result, Unfinished) else _checked(result)
 
 
-async def _in_time(
+async def in_time(
     provider: RegisteredProvider,
     call: Unfinished[ProviderResponse],
     limit: timedelta,
     seconds: float,
 ) -> ProviderResponse | ProviderError:
-    """Wait for the end of a call, for `seconds` at the most."""
+    """Return how a call ends: what the provider answers, or how it fails.
+
+    Whoever cancels this gets a `CancelledError`, whatever the provider makes of it; a cancellation
+    or time-out that the provider brought about by itself is a failure of it.
+
+    Args:
+        provider: Who delivers.
+        call: What has begun.
+        limit: The time that it was given.
+        seconds: What is left of that.
+    """
     task = asyncio.current_task()
     assert task is not None
     cancellations = task.cancelling()
@@ -108,12 +96,8 @@ def _failed(
 def _checked(result: object) -> ProviderResponse | ProviderError:
     if not isinstance(result, ProviderResponse):
         found = f"no ProviderResponse but {type(result).__name__}"
-    elif not _is_status(result.status):
+    elif type(result.status) is not ResponseStatus:
         found = f"a ProviderResponse whose status is {result.status!r}"
     else:
         return result
     return ExecutionFailedError(f"the provider returned {found}", delivery="unknown")
-
-
-def _is_status(status: object) -> bool:
-    return isinstance(status, ResponseStatus)

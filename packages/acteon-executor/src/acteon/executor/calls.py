@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Sequence
 from datetime import datetime
+from math import ceil
 from typing import Final
 
 from attrs import define, field, frozen
@@ -72,11 +73,16 @@ class Calls:
             at: The quantiles to tell, each from 0 to 1; by the nearest rank.
         """
         ordered = sorted(self._seconds)
-        last = len(ordered) - 1
         return CallSummary(
             attempts=self._attempts,
             successes=self._successes,
-            quantiles=tuple(ordered[round(part * last)] for part in at) if ordered else (),
+            quantiles=tuple(ordered[_rank(part, len(ordered)) - 1] for part in at if ordered),
             last_failure=self._last_failure,
             last_code=self._last_code,
         )
+
+
+def _rank(part: float, count: int) -> int:
+    """Return the least rank, from 1, up to which there is `part` of `count` values."""
+    # Rounded, as 0.07 of a hundred is a little more than 7 to a computer.
+    return max(1, ceil(round(part * count, 9)))

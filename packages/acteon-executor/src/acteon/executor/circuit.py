@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import define, field
 
-from acteon.provider import CircuitBreaker, ProviderError
+from acteon.provider import CircuitBreaker, ProviderError, ProviderSerializationError
 
 REFUSING_EVERYBODY: Final = "CONFIGURATION"
 
@@ -24,12 +24,27 @@ class CircuitState(StrEnum):
     """One is made, to see how it ends."""
 
 
+CLOSED: Final = (
+    CircuitState.CLOSED
+)  # To look it up takes as long as all else that a call asks here.
+
+
 def is_failure(error: ProviderError) -> bool:
     """Return whether `error` tells that the provider fails, rather than this action.
 
     Its receiver could not be reached or served nobody, or nobody knows what happened.
     """
     return error.retryable or error.delivery == "unknown" or error.code == REFUSING_EVERYBODY
+
+
+def went_well(error: ProviderError) -> bool | None:
+    """Return whether a call that ended in `error` shows that the provider is well.
+
+    None: it shows nothing, as the provider could not even ask its receiver.
+    """
+    if is_failure(error):
+        return False
+    return None if isinstance(error, ProviderSerializationError) else True
 
 
 @define(eq=False)
@@ -42,6 +57,7 @@ class Circuit:
         failures: Calls that failed in a row.
         forced: Whether it was opened by hand: then only a hand closes it.
         opened: How often it has opened.
+        round: How often it has turned; what names the calls that begin meanwhile.
     """
 
     settings: CircuitBreaker | None = None
@@ -49,9 +65,9 @@ class Circuit:
     failures: int = field(default=0, init=False)
     forced: bool = field(default=False, init=False)
     opened: int = field(default=0, init=False)
+    round: int = field(default=0, init=False)
     _ends: float = field(default=0.0, init=False)
     _probing: bool = field(default=False, init=False)
-    _round: int = field(default=0, init=False)
 
     def closed_for(self, now: float) -> timedelta | None:
         """Return how long no call will be made; None if one can be made now.
@@ -76,7 +92,7 @@ class Circuit:
             if self.state is CircuitState.OPEN:
                 self._turn(CircuitState.HALF_OPEN)
             self._probing = True
-        return self._round
+        return self.round
 
     def leave(self, entered: int, well: bool | None, now: float) -> None:
         """Take note of the end of a call.
@@ -86,7 +102,7 @@ class Circuit:
             well: Whether it ended well; None if it does not tell.
             now: The instant.
         """
-        if entered != self._round:
+        if entered != self.round:
             return  # It began before the circuit turned: that is known already.
         self._probing = False
         if well is None:
@@ -122,4 +138,4 @@ class Circuit:
     def _turn(self, state: CircuitState) -> None:
         self.state = state
         self._probing = False
-        self._round += 1
+        self.round += 1

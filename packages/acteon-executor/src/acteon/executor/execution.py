@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 from attrs import define, field, frozen
 
 from acteon.core import Failed, ProviderResponse
 from acteon.provider import MemberEnd, Settled
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Certainty(Enum):
@@ -23,7 +26,7 @@ class Certainty(Enum):
     """At least one attempt may have delivered it, and none is known to have."""
 
 
-@frozen
+@frozen(slots=False)  # There is one for every dispatch, and it is made much faster so.
 class Execution:
     """What came of an action.
 
@@ -52,6 +55,7 @@ class Progress:
         attempts: How many calls were made.
         calling: Whether one is under way.
         doubtful: Whether one that has ended may have delivered the action.
+        called: Who was called last: who was to deliver, or a fallback.
         members: The same for each member of a group.
         ends: What came of those whose calls are over.
         settled: Members of a group that earlier dispatches of the action settled, and how.
@@ -61,10 +65,15 @@ class Progress:
     attempts: int = 0
     calling: bool = False
     doubtful: bool = False
-    members: dict[str, "Progress"] = field(factory=dict[str, "Progress"], init=False)
-    ends: dict[str, MemberEnd] = field(factory=dict[str, MemberEnd], init=False)
-    settled: Mapping[str, Settled] = field(factory=dict[str, Settled], kw_only=True)
+    called: str = field(default="", init=False)
+    members: Mapping[str, "Progress"] = field(default=NOTHING, init=False)
+    ends: Mapping[str, MemberEnd] = field(default=NOTHING, init=False)
+    settled: Mapping[str, Settled] = field(default=NOTHING, kw_only=True)
     give_up: Callable[[], bool] = field(default=lambda: False, kw_only=True)
+
+    def ended(self, end: MemberEnd) -> None:
+        """Take note of what came of a member."""
+        self.ends = {**self.ends, end.member: end}
 
     @property
     def in_doubt(self) -> bool:
@@ -85,6 +94,7 @@ class Progress:
                 ),
                 attempts=part.attempts,
                 doubtful=True,
+                by=part.called,
             )
             for name, part in self.members.items()
             if name not in self.ends and part.in_doubt

@@ -2,18 +2,27 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from datetime import timedelta
 from random import Random
+from typing import Any, Final
 
 from attrs import define, evolve, field
 
-from acteon.core import SYSTEM_CLOCK, Action, Clock, Failed, ProviderResponse, ResponseStatus
-from acteon.executor.calling import call
-from acteon.executor.circuit import CircuitState, is_failure
+from acteon.core import (
+    SYSTEM_CLOCK,
+    Action,
+    Clock,
+    Failed,
+    ProviderResponse,
+    Unfinished,
+)
+from acteon.executor.calling import begun, in_time
+from acteon.executor.circuit import CLOSED, is_failure
 from acteon.executor.errors import CircuitOpenError, ProviderBusyError
 from acteon.executor.execution import AttemptObserver, Certainty, Execution, Progress
 from acteon.executor.letters import DeadLetter, DeadLetterSink
-from acteon.executor.line import Line
+from acteon.executor.line import FAILURE, Line
 from acteon.executor.settings import ExecutorSettings
 from acteon.provider import (
     CircuitBreaker,
@@ -28,6 +37,9 @@ from acteon.provider import (
 )
 
 log = logging.getLogger(__name__)
+
+DELIVERED: Final = Certainty.DELIVERED
+NOBODY: Final[frozenset[str]] = frozenset()
 
 PUSH_LIMIT = timedelta(seconds=5)
 """How long a sink may take to keep a letter: callers wait for it."""
@@ -103,10 +115,12 @@ class Executor:
             found = None if name is None or name in asked else self.providers.get(name)
         return found
 
-    async def execute(
+    def execute(
         self, provider: RegisteredProvider, action: Action, progress: Progress | None = None
-    ) -> Execution:
-        """Return what came of handing `action` to `provider`; raises nothing but cancellation.
+    ) -> Coroutine[Any, Any, Execution]:
+        """Return, when awaited, what came of handing `action` to `provider`.
+
+        It raises nothing but cancellation.
 
         Args:
             provider: Who delivers.
@@ -115,8 +129,8 @@ class Executor:
         """
         progress = Progress() if progress is None else progress
         if isinstance(provider.provider, GroupProvider):
-            return await self._together(provider, provider.provider, action, progress)
-        return await self._delivered(provider, action, progress, frozenset(), None)
+            return self._together(provider, provider.provider, action, progress)
+        return self._delivered(provider, action, progress, NOBODY, None)
 
     async def _delivered(
         self,
@@ -139,6 +153,8 @@ class Executor:
         if isinstance(outcome, ProviderResponse):
             certainty = _certainty(outcome, progress.doubtful)
             return Execution(outcome, certainty, progress.attempts, provider=provider.name)
+        # It may have been exchanged meanwhile: its line is that of the new one.
+        provider = self.providers.current(provider)
         other = self._fallback(provider, outcome, progress, asked)
         if other is None:
             return await self._given_up(provider, action, outcome, progress)
@@ -173,12 +189,14 @@ class Executor:
         before = progress.attempts
         failed: ProviderError | None = None
         while True:
-            provider = self.providers.get(provider.name, provider)
+            provider = self.providers.current(provider)
             line = self.line(provider)
             try:
                 entered = line.try_enter()
                 if entered is None:
                     entered = await line.enter()
+                    # Meanwhile it may have been exchanged, and be about to be closed.
+                    provider = self.providers.current(provider)
             except (CircuitOpenError, ProviderBusyError, RateLimitedError) as refused:
                 return refused.with_traceback(None) if failed is None else failed
             result = await self._attempt(provider, line, entered, action, progress)
@@ -188,7 +206,7 @@ class Executor:
             attempt = progress.attempts - before
             retries = line.max_retries if max_retries is None else max_retries
             pause = self._pause_after(attempt, retries, provider, result)
-            if pause is None or line.circuit.state is not CircuitState.CLOSED:
+            if pause is None or line.circuit.state is not CLOSED:
                 return result
             log.warning(
                 "provider failed, will retry",
@@ -214,11 +232,16 @@ class Executor:
         """Make one call, in time; give what it answered or how it failed."""
         progress.attempts += 1
         progress.calling = True
+        progress.called = provider.name
         provider.uses.begin()
         started = self.clock.monotonic()
         ended: ProviderResponse | ProviderError | None = None
         try:
-            ended = result = await call(provider, action, line.timeout, self.clock)
+            result = begun(provider, action)
+            if isinstance(result, Unfinished):
+                left = line.seconds - (self.clock.monotonic() - started)
+                result = await in_time(provider, result, line.timeout, left)
+            ended = result
         finally:
             seconds = self.clock.monotonic() - started
             provider.uses.end()
@@ -252,11 +275,13 @@ class Executor:
     ) -> tuple[RegisteredProvider, CircuitBreaker] | None:
         """Return who delivers in the place of `provider`, if somebody does."""
         breaker = provider.circuit_breaker
-        if breaker is None or breaker.fallback is None or breaker.fallback in asked:
+        if breaker is None or breaker.fallback is None:
+            return None
+        if breaker.fallback in {provider.name, *asked}:
             return None
         if progress.in_doubt or not is_failure(error):
             return None
-        if self.line(provider).circuit.state is CircuitState.CLOSED:
+        if self.line(provider).circuit.state is CLOSED:
             return None
         fallback = self.providers.get(breaker.fallback)
         return None if fallback is None else (fallback, breaker)
@@ -292,7 +317,7 @@ class Executor:
         """Call one member of a group, and put what came of it into `progress`."""
         member = group.member(name)
         if member is None:
-            progress.ends[name] = MemberEnd.missing(name)
+            progress.ended(MemberEnd.missing(name))
             return
         part = progress.members[name]
         try:
@@ -301,13 +326,15 @@ class Executor:
             execution = await self._given_up(member, action, error, part)
         else:
             retries = group.config.max_retries.get(name)
-            execution = await self._delivered(member, wanted, part, frozenset(), retries)
-        progress.ends[name] = MemberEnd(
-            name,
-            execution.result,
-            attempts=execution.attempts,
-            doubtful=execution.certainty is Certainty.UNKNOWN,
-            by=execution.provider,
+            execution = await self._delivered(member, wanted, part, NOBODY, retries)
+        progress.ended(
+            MemberEnd(
+                name,
+                execution.result,
+                attempts=execution.attempts,
+                doubtful=execution.certainty is Certainty.UNKNOWN,
+                by=execution.provider,
+            )
         )
 
     async def _given_up(
@@ -371,8 +398,8 @@ def _repeatable(provider: RegisteredProvider, error: ProviderError) -> bool:
 
 
 def _certainty(response: ProviderResponse, doubtful: bool) -> Certainty:
-    if response.status is not ResponseStatus.FAILURE:
-        return Certainty.DELIVERED
+    if response.status is not FAILURE:
+        return DELIVERED
     return Certainty.UNKNOWN if doubtful else Certainty.NOT_DELIVERED
 
 

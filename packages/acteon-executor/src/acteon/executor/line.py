@@ -10,7 +10,7 @@ from attrs import define, field
 
 from acteon.core import Clock, ProviderResponse, ResponseStatus, duration_text
 from acteon.executor.calls import Calls
-from acteon.executor.circuit import Circuit, CircuitState, is_failure
+from acteon.executor.circuit import CLOSED, Circuit, CircuitState, went_well
 from acteon.executor.errors import CircuitOpenError, ProviderBusyError
 from acteon.executor.pace import Pace
 from acteon.executor.settings import ExecutorSettings
@@ -18,6 +18,7 @@ from acteon.provider import CallLimits, ProviderError, RateLimitedError, Registe
 
 log = logging.getLogger(__name__)
 
+FAILURE: Final = ResponseStatus.FAILURE
 REFUSED: Final = "FAILURE"
 """The code of a call whose answer says no."""
 
@@ -75,11 +76,15 @@ class Line:
             settings: What holds where it has no limits of its own.
             clock: Measures waits.
             old: The one before the provider that had its name. Its counts stay; its circuit
-                does, too, unless that is to behave otherwise now.
+                does, too, unless that is to behave otherwise now. Opened by hand it stays open.
         """
         limits = provider.limits
         timeout, retries = limits.timeout, limits.max_retries
-        kept = old is not None and old.circuit.settings == provider.circuit_breaker
+        circuit = Circuit(provider.circuit_breaker)
+        if old is not None and old.circuit.settings == circuit.settings:
+            circuit = old.circuit
+        elif old is not None and old.circuit.forced:
+            circuit.open_by_hand()
         return cls(
             provider.name,
             limits,
@@ -87,20 +92,21 @@ class Line:
             settings.timeout if timeout is None else timeout,
             settings.max_retries if retries is None else retries,
             clock,
-            circuit=old.circuit if old is not None and kept else Circuit(provider.circuit_breaker),
+            circuit=circuit,
             calls=Calls() if old is None else old.calls,
         )
 
     def try_enter(self) -> int | None:
         """Return what names a call that begins at once, for `leave`; None if it has to wait."""
-        if self.waiting or self._pace is not None or self.circuit.state is not CircuitState.CLOSED:
+        circuit = self.circuit
+        if self._pace is not None or circuit.state is not CLOSED:
             return None
         try:
             self._permits.acquire_nowait()
         except anyio.WouldBlock:
             return None
         self.in_flight += 1
-        return self.circuit.enter(0.0)
+        return circuit.round
 
     async def enter(self) -> int:
         """Wait for a call's turn; return what names it, for `leave`.
@@ -125,6 +131,13 @@ class Line:
         return entered
 
     async def _permit(self) -> None:
+        try:
+            # Even who waits for nothing may have what is free.
+            self._permits.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._next_permit()
+
+    async def _next_permit(self) -> None:
         self.waiting += 1
         try:
             async with asyncio.timeout(self.limits.max_wait.total_seconds()):
@@ -145,6 +158,9 @@ class Line:
             self.waiting += 1
             try:
                 await self.clock.sleep(timedelta(seconds=wait))
+            except asyncio.CancelledError:
+                self._pace.give_back(now + wait)
+                raise
             finally:
                 self.waiting -= 1
 
@@ -157,7 +173,7 @@ class Line:
         if not closed_for:
             raise CircuitOpenError("one call is being made, to see whether it is worth it")
         raise CircuitOpenError(
-            f"{self.circuit.failures} calls failed in a row; the next one is made in "
+            f"{_calls(self.circuit.failures)} failed in a row; the next one is made in "
             f"{duration_text(timedelta(seconds=round(closed_for.total_seconds(), 1)))}",
             retry_after=closed_for,
         )
@@ -175,18 +191,20 @@ class Line:
         self.in_flight -= 1
         self._permits.release()
         circuit = self.circuit
-        before = circuit.opened, circuit.state
-        if isinstance(result, ProviderError):
-            self.calls.ended(seconds, result.code, self.clock.now())
-            circuit.leave(entered, not is_failure(result), self.clock.monotonic())
-        elif result is None:
+        if result is None:
             circuit.leave(entered, None, 0.0)
-        elif result.status is ResponseStatus.FAILURE:
-            self.calls.ended(seconds, REFUSED, self.clock.now())
-            circuit.leave(entered, True, 0.0)
-        else:
-            self.calls.ended(seconds, None, None)
-            circuit.leave(entered, True, 0.0)
+            return
+        code: str | None = None
+        well: bool | None = True
+        if isinstance(result, ProviderError):
+            code, well = result.code, went_well(result)
+        elif result.status is FAILURE:
+            code = REFUSED
+        self.calls.ended(seconds, code, None if code is None else self.clock.now())
+        if well and not circuit.failures and circuit.state is CLOSED:
+            return  # As it nearly always is: there is nothing to tell it.
+        before = circuit.opened, circuit.state
+        circuit.leave(entered, well, self.clock.monotonic())
         if before != (circuit.opened, circuit.state):
             self._tell()
 
@@ -196,3 +214,7 @@ class Line:
             log.warning("circuit opened: the provider is left alone for now", extra=values)
         else:
             log.info("circuit closed: the provider is well again", extra=values)
+
+
+def _calls(number: int) -> str:
+    return "1 call" if number == 1 else f"{number} calls"

@@ -177,7 +177,9 @@ class Pipeline:
             except BaseException:
                 # Cancelled, or worse: how the claim ends depends on how far the delivery had come.
                 if story.progress.in_doubt:
-                    ending = self._unknown_ending(provider)
+                    # It may be the fallback that was being called.
+                    called = self.providers.get(story.progress.called, provider)
+                    ending = self._unknown_ending(called)
                 if group is not None:
                     await self.groups.keep(group, action, story.progress)
                 raise
