@@ -110,6 +110,7 @@ def test_keys_of_different_actions_differ(
     [
         ("top secret, ü", "top secret, ü".encode()),
         ("whsec_" + base64.b64encode(b"\x00\x01\xff key").decode(), b"\x00\x01\xff key"),
+        ("whsec_AAH/IGtleQ", b"\x00\x01\xff key"),
     ],
 )
 async def test_the_signature_is_that_of_standard_webhooks(

@@ -1,14 +1,17 @@
 """What `docs/webhook.md` shows can be used."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from acteon.core import Action, ProviderResponse, ResponseStatus
+from acteon.core import SYSTEM_CLOCK, Action, ProviderResponse, ResponseStatus
+from acteon.provider.templates import PayloadTemplate
 from acteon.provider.testing import Receiver, answer
-from acteon.provider.webhook import WebhookConfig, WebhookProvider
+from acteon.provider.webhook import WebhookConfig, WebhookProvider, signature
 from acteon.server.config import Config, parse_config
 from acteon.server.pagetests import blocks
 
@@ -74,6 +77,33 @@ async def test_a_signature_is_verified_as_the_page_says(secret: str, fits: bool)
         (request,) = receiver.requests
     headers = {name: request.headers[name] for name in request.headers}
     assert names["verify"](secret, headers, request.body) is fits
+
+
+async def test_a_secret_of_base64_signs_with_its_bytes() -> None:
+    (program,) = re.findall(r"<!-- verify -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    said = re.search(r"`(base64\S+)` would have to in place of `(secret\S+)` above", PAGE)
+    assert said is not None
+    assert said[2] in program
+    names: dict[str, Callable[..., bool]] = {}
+    exec(program.replace(said[2], said[1]), names)
+    secret = "whsec_AAH/"
+    signed = signature(secret, "m", SYSTEM_CLOCK.now(), b"{}")
+    assert names["verify"](secret, signed, b"{}")
+    assert not names["verify"](secret, signed, b"{ }")
+
+
+MADE = re.findall(r'^\| `(".*")` \| `(.*?)`(?:: .*)? \|$', PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("template", "made"), MADE)
+def test_templates_make_what_is_shown(template: str, made: str) -> None:
+    payload = {"subject": "Help", "lines": [1, 2], "size": 3}
+    source = json.loads(template.replace("\\|", "|"))
+    assert PayloadTemplate.of(source).render(evolve(ACTION, payload=payload)) == json.loads(made)
+
+
+def test_all_templates_are_tried() -> None:
+    assert len(MADE) == PAGE[PAGE.index("| template |") :].split("\n\n")[0].count("\n") - 1
 
 
 def test_every_kind_of_auth_is_one() -> None:

@@ -10,6 +10,22 @@ from attrs import field, frozen
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+_TAKEN: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "idempotency-key",
+        "transfer-encoding",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+    }
+)
+"""What the headers of a request say that are not about who sends it."""
 _WANTED: Final = "acteon.wanted"
 """Metadata: what is told of a key whose value is not, as it may be a secret."""
 _NEEDED: Final = {
@@ -52,7 +68,7 @@ class WebhookAuth:
     """
 
     type: Literal["basic", "bearer", "api_key", "hmac_sha256"]
-    username: str | None = None
+    username: str | None = field(default=None, repr=False, metadata={_WANTED: "a text"})
     password: str | None = field(default=None, repr=False, metadata={_WANTED: "a text"})
     token: str | None = field(default=None, repr=False, metadata={_WANTED: "a text"})
     value: str | None = field(default=None, repr=False, metadata={_WANTED: "a text"})
@@ -68,7 +84,8 @@ class WebhookAuth:
         }
         needed, allowed = _NEEDED[self.type], _ALLOWED[self.type]
         for name in needed:
-            if not getattr(self, name):
+            # Where the name is the secret, the password is empty.
+            if getattr(self, name) is None or (name != "password" and not getattr(self, name)):
                 raise ValueError(f"type {self.type!r} needs {name!r}")
         for name in sorted(given - {*needed, *allowed}):
             raise ValueError(f"type {self.type!r} has no use for {name!r}")
@@ -76,11 +93,13 @@ class WebhookAuth:
             raise ValueError("'header' and 'query' exclude each other")
         if self.header is not None and not _TOKEN.fullmatch(self.header):
             raise ValueError("'header' is no name of a header")
+        if self.header is not None and self.header.lower() in _TAKEN:
+            raise ValueError(f"'header' must not be {self.header!r}, which says something else")
         if self.query is not None and not self.query:
             raise ValueError("'query' must not be empty")
         if ":" in (self.username or ""):
             raise ValueError("'username' must not have a colon")
-        for name in ("token", "value"):
+        for name in ("username", "password", "token", "value", "secret", "query"):
             if not _VALUE.fullmatch(getattr(self, name) or ""):
                 raise ValueError(f"{name!r} holds control characters")
 

@@ -1,7 +1,7 @@
 """What an operator says about a webhook."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal
@@ -89,16 +89,18 @@ def _are_networks(
         raise ValueError(f"'{attribute.name}' {error}") from None
 
 
-def _are_codes(_: object, attribute: "Attribute[tuple[str, ...]]", value: tuple[str, ...]) -> None:
+def _are_codes(
+    _: object, attribute: "Attribute[tuple[int | str, ...]]", value: tuple[int | str, ...]
+) -> None:
     if not value or not all(map(_codes, value)):
         raise ValueError(
-            f"'{attribute.name}' must be a list of statuses and ranges, such as "
-            '["200-299", "404"]'
+            f"'{attribute.name}' must be a list of statuses and ranges, from 200 to 599, such as "
+            '["200-299", 404]'
         )
 
 
-def _codes(text: str) -> range | None:
-    match = re.fullmatch(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", text, re.ASCII)
+def _codes(code: int | str) -> range | None:
+    match = re.fullmatch(r"([2-5][0-9]{2})(?:-([2-5][0-9]{2}))?", str(code), re.ASCII)
     if match is None:
         return None
     return range(int(match[1]), int(match[2] or match[1]) + 1) or None
@@ -145,7 +147,8 @@ class WebhookConfig:
         template: The body, as JSON: its texts are templates, filled in from the action.
         body: The body, as one text that is a template.
         content_type: What `body` is; if that is JSON, it has to be when it is filled in.
-        success_codes: Statuses and ranges of them that say that the action was delivered.
+        success_codes: Statuses and ranges of them, such as `404` and `"200-299"`, that say that
+            the action was delivered.
         response_headers: Headers of answers that are told besides the usual ones.
         auth: How the receiver knows who sends.
         max_response_bytes: How much of an answer is kept, after decompression; the rest is cut.
@@ -167,10 +170,12 @@ class WebhookConfig:
     )
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
     sends: Literal["action", "payload"] = "action"
-    template: Mapping[str, Any] | None = field(default=None, validator=optional(is_template))
-    body: str | None = field(default=None, validator=_is_text_template)
+    template: Mapping[str, Any] | None = field(
+        default=None, validator=optional(is_template), repr=False
+    )
+    body: str | None = field(default=None, validator=_is_text_template, repr=False)
     content_type: str = field(default="application/json", validator=_is_media_type)
-    success_codes: tuple[str, ...] = field(default=("200-299",), validator=_are_codes)
+    success_codes: tuple[int | str, ...] = field(default=("200-299",), validator=_are_codes)
     response_headers: tuple[str, ...] = field(default=(), validator=_are_names)
     auth: WebhookAuth | None = None
     max_response_bytes: int = field(default=65_536, validator=ge(0))
@@ -189,20 +194,36 @@ class WebhookConfig:
                 raise ValueError(f"'headers' sets {header!r}, and so does 'auth'")
             if header == "Authorization" and URL(self.url).raw_user is not None:
                 raise ValueError("'url' has credentials, and 'auth', too")
+        if self.auth is not None and self.auth.query in URL(self.url).query:
+            raise ValueError(f"'url' has the parameter {self.auth.query!r}, and so does 'auth'")
         if self.previous_secret is not None and self.secret is None:
             raise ValueError("'previous_secret' is of use with a 'secret' only")
-        if self.template is not None and self.body is not None:
-            raise ValueError("'template' and 'body' exclude each other")
-        shaped = self.template is not None or self.body is not None
-        if shaped and self.method in {"GET", "DELETE"}:
-            raise ValueError(f"a {self.method} has no body")
+        self._check_body(names)
+
+    def _check_body(self, headers: Container[str]) -> None:
+        shaping = [name for name in ("template", "body") if getattr(self, name) is not None]
+        if self.sends != "action":
+            shaping.append("sends")
+        for name in shaping:
+            if self.method in {"GET", "DELETE"}:
+                raise ValueError(f"{name!r} says what the body is, but a {self.method} has none")
+        if len(shaping) > 1:
+            raise ValueError(f"{shaping[0]!r} and {shaping[1]!r} exclude each other")
         if self.body is None and self.content_type != "application/json":
             raise ValueError("'content_type' is that of a 'body'; all others are JSON")
+        if self.body is not None and "content-type" in headers:
+            raise ValueError("'headers' sets 'Content-Type'; with a 'body', 'content_type' does")
+
+    @property
+    def is_json(self) -> bool:
+        """Whether `content_type` is JSON."""
+        kind = self.content_type.partition(";")[0].strip().lower()
+        return kind in {"application/json", "text/json"} or kind.endswith("+json")
 
     @cached_property
     def success(self) -> frozenset[int]:
         """The statuses that `success_codes` names."""
-        return frozenset(code for text in self.success_codes for code in _codes(text) or ())
+        return frozenset(code for each in self.success_codes for code in _codes(each) or ())
 
     @cached_property
     def shape(self) -> PayloadTemplate | TextTemplate | None:

@@ -141,8 +141,13 @@ class WebhookProvider:
             return encode_json(action.as_json() if config.sends == "action" else action.payload)
         if not isinstance(shape, TextTemplate):
             return encode_json(shape.render(action))
-        body = shape.render(action).encode()
-        if config.content_type.partition(";")[0].strip().lower() == "application/json":
+        try:
+            body = shape.render(action).encode()
+        except UnicodeEncodeError:
+            raise ProviderSerializationError(
+                "the 'body' that was filled in is no Unicode"
+            ) from None
+        if config.is_json:
             try:
                 decode_json(body)
             except MalformedError as error:

@@ -36,13 +36,14 @@ def delivery_key(action: Action) -> str:
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key that `secret` stands for.
+    """Return the key that `secret` stands for; Base64 may come without its padding.
 
     Raises:
         ValueError: It begins with `whsec_`, but Base64 does not follow, or it is no Unicode.
     """
     if secret.startswith(_PREFIX):
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        text = secret.removeprefix(_PREFIX)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     return secret.encode()
 
 
