@@ -94,6 +94,11 @@ class Mail:
         return self.server.url
 
     @property
+    def urls(self) -> tuple[str, ...]:
+        """All ways to reach it."""
+        return self.server.urls
+
+    @property
     def mailbox(self) -> Path:
         """The Maildir: each file in its folder `new` is a mail that was delivered."""
         return self.server.folder / "Maildir"

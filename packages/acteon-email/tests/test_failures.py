@@ -209,6 +209,20 @@ async def test_what_comes_after_the_message_was_taken_does_not_count(
     assert scripted.ends == 3
 
 
+async def test_a_connection_on_which_replies_are_out_of_step_is_not_used_again(
+    email: Open, scripted: ScriptedServer, action: Action
+) -> None:
+    scripted.script = {"end": [b"250 taken\r\n250 taken twice"]}
+    provider = await email(scripted)
+    await provider.execute(action)
+    error = await failure(provider, action)
+    assert type(error) is ProviderConnectionError
+    assert (error.delivery, scripted.ends) == ("none", 1)
+    await scripted.wait_until_all_left()
+    await provider.execute(action)
+    assert (scripted.ends, scripted.connections) == (2, 2)
+
+
 @pytest.mark.parametrize("stage", ["RCPT", "end"])
 async def test_a_reply_gives_no_password_away(
     email: Open, scripted: ScriptedServer, action: Action, stage: str

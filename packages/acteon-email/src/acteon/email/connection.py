@@ -16,13 +16,13 @@ from aiosmtplib import (
     SMTPResponseException,
     SMTPServerDisconnected,
 )
-from aiosmtplib.protocol import SMTPProtocol
 from attrs import define, field, frozen
 
 from acteon.email.addresses import Mailbox
 from acteon.email.config import EmailConfig, own_name
 from acteon.email.message import Message
 from acteon.email.replies import CLOSING, START_INPUT, Reader, Reply, failure
+from acteon.email.writing import write_content
 from acteon.provider import (
     Delivery,
     ExecutionFailedError,
@@ -32,9 +32,6 @@ from acteon.provider import (
     ProviderTimeoutError,
 )
 
-_PIECE: Final = 65_536
-_EARLY: Final = re.compile(rb"([2-5][0-9]{2})[ -]([^\r\n]*)")
-_MAX_EARLY: Final = 1024
 _CHECK: Final = timedelta(seconds=3)
 """How long an idle connection may take to show that it still works; a new one takes no longer."""
 _GOODBYE: Final = timedelta(seconds=2)
@@ -288,18 +285,22 @@ class Connection:
     async def _data(self, content: bytes, attempt: Attempt) -> Reply:
         reply = await self._command(b"DATA")
         if reply.code != START_INPUT:
+            # A yes is the answer to something else: the server is out of step.
+            self._at_rest = not reply.is_positive
             raise reply.as_error()
         protocol, transport = self.client.protocol, self._transport
         if protocol is None or transport is None:
             raise failure(SMTPServerDisconnected(""), self.config.server, attempt.delivery)
         self._at_rest = False
         async with self._limited(None, attempt):
-            await self._write(content, protocol, transport)
+            early = await write_content(content, protocol, transport)
+            if early is not None:
+                raise self._reader.read(*early).as_error()  # It does not want the rest.
             # From here on the server may have the whole message.
             attempt.is_complete = True
             code, text = await self.client.execute_command(b".")
         reply = self._reader.read(code, text)
-        if not 200 <= code < 600 or code // 100 == 3:
+        if code // 100 not in {2, 4, 5}:
             raise ProviderConnectionError(
                 f"SMTP error: unexpected reply to the message: {reply}", delivery="unknown"
             )
@@ -308,41 +309,12 @@ class Connection:
             raise reply.as_error()
         return reply
 
-    async def _write(
-        self, content: bytes, protocol: SMTPProtocol, transport: asyncio.WriteTransport
-    ) -> None:
-        """Write all of the message but its end; return when the system has taken it.
-
-        Over TLS, some of it may still wait below the encryption, where one cannot look.
-        """
-        content = content.replace(b"\r\n.", b"\r\n..")  # It begins with a header.
-        flow = _Flow(protocol)
-        transport.set_protocol(flow)
-        # With a limit of 0, writing over TLS would pause for good with nothing left to write.
-        transport.set_write_buffer_limits(high=1, low=0)
-        try:
-            for start in range(0, len(content), _PIECE):
-                if not flow.early:
-                    await flow.write(content[start : start + _PIECE])
-            await asyncio.sleep(0)  # What has come meanwhile shows now.
-        except SMTPServerDisconnected:
-            if not flow.early:
-                raise
-        if flow.early:
-            # It does not want the rest; without the end of the message there is no message.
-            found = _EARLY.match(flow.early)
-            code, text = (int(found[1]), found[2].decode(errors="replace")) if found else (0, "")
-            raise self._reader.read(code, text).as_error()
-        if not protocol.is_connected:
-            raise SMTPServerDisconnected("")
-        transport.set_protocol(protocol)
-
     async def _command(self, *words: bytes, limit: timedelta | None = None) -> Reply:
         self._at_rest = False
         async with self._limited(limit or self.config.command_timeout, Attempt()):
             code, text = await self.client.execute_command(*words)
         reply = self._reader.read(code, text)
-        self._at_rest = 200 <= code < 600
+        self._at_rest = code // 100 in {2, 4, 5}
         return reply
 
     @asynccontextmanager
@@ -360,45 +332,6 @@ class Connection:
             if scope.expired() and limit is not None:
                 raise ProviderTimeoutError(limit, delivery=attempt.delivery) from None
             raise failure(error, self.config.server, attempt.delivery) from None
-
-
-@define(eq=False)
-class _Flow(asyncio.Protocol):
-    """Stands before the library's protocol while a message goes out.
-
-    The library hands a message of any size over at once and then waits, so that nobody can tell
-    how far it came. With this, pieces of it go as they are taken, and what the server says in
-    between is kept.
-
-    Attributes:
-        inner: The library's protocol.
-        early: What the server has said, or the beginning of it.
-    """
-
-    inner: SMTPProtocol
-    early: bytearray = field(factory=bytearray, init=False)
-    _free: asyncio.Event = field(factory=asyncio.Event, init=False)
-
-    async def write(self, piece: bytes) -> None:
-        self._free.set()
-        self.inner.write(piece)  # This may clear it.
-        await self._free.wait()
-
-    def data_received(self, data: bytes) -> None:
-        self.early += data[: _MAX_EARLY - len(self.early)]
-
-    def eof_received(self) -> bool | None:
-        return self.inner.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._free.set()
-        self.inner.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._free.clear()
-
-    def resume_writing(self) -> None:
-        self._free.set()
 
 
 def _path(mailbox: Mailbox) -> bytes:

@@ -33,7 +33,6 @@ from acteon.email.headers import address_header, text_header
 from acteon.email.payload import Attachment, Payload, parse_payload
 from acteon.provider import ExecutionFailedError, ProviderSerializationError
 
-_POLICY: Final = SMTP.clone(cte_type="7bit")
 _SEVEN_BITS: Final = re.compile("[\t\n -~]*")
 _LONGEST_LINE: Final = 78
 # All that is printable ASCII but for blanks and the percent sign, which begins an escape.
@@ -117,7 +116,7 @@ class Composer:
             *(text_header(name, text) for name, text in payload.headers.items()),
             b"MIME-Version: 1.0\r\n",
         ]
-        content = b"".join([*header, _body(payload).as_bytes(policy=_POLICY)])
+        content = b"".join([*header, _body(payload).as_bytes(policy=SMTP)])
         if len(content) > self.max_bytes:
             raise ProviderSerializationError(
                 f"the message has {len(content)} bytes, more than "
@@ -166,7 +165,7 @@ def _mailboxes(texts: tuple[str, ...], what: str) -> tuple[Mailbox, ...]:
 
 
 def _body(payload: Payload) -> MIMEPart:
-    part = MIMEPart(policy=_POLICY)
+    part = MIMEPart(policy=SMTP)
     named, others = list[Attachment](), list[Attachment]()
     for attachment in payload.attachments:
         is_named = attachment.content_id is not None and payload.html_body is not None
@@ -178,7 +177,7 @@ def _body(payload: Payload) -> MIMEPart:
     else:
         _set_text(part, payload.body, "plain")
         part.make_alternative()
-        html = MIMEPart(policy=_POLICY)
+        html = MIMEPart(policy=SMTP)
         _set_html(html, payload.html_body, named)
         part.attach(html)
     if others:
@@ -210,7 +209,7 @@ def _set_text(part: MIMEPart, text: str, subtype: str) -> None:
 
 
 def _file(attachment: Attachment, disposition: str) -> MIMEPart:
-    part = MIMEPart(policy=_POLICY)
+    part = MIMEPart(policy=SMTP)
     part.set_content(
         attachment.data,
         attachment.maintype,
