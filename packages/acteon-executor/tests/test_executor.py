@@ -158,7 +158,12 @@ async def test_a_retryable_error_is_tried_again_until_the_attempts_are_used_up(
     assert execution == Execution(failed, Certainty.NOT_DELIVERED, attempts, provider="p")
     (letter,) = await sink.drain()
     assert letter == DeadLetter(
-        action=action, error=message, code=code, attempts=attempts, timestamp=letter.timestamp
+        action=action,
+        error=message,
+        code=code,
+        attempts=attempts,
+        timestamp=letter.timestamp,
+        target="p",
     )
 
 

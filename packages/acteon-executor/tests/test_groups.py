@@ -438,9 +438,9 @@ async def test_each_member_that_is_given_up_leaves_a_letter(
     team = Team(services, clock)
     await team(action)
     letters = await team.letters.drain()
-    assert sorted(letter.error for letter in letters) == [
-        "connection error: refused",
-        "connection error: reset",
+    assert sorted((letter.target, letter.error) for letter in letters) == [
+        ("b", "connection error: refused"),
+        ("d", "connection error: reset"),
     ]
 
 

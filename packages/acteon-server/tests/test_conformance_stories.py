@@ -325,6 +325,7 @@ async def what_could_not_be_delivered_is_kept_and_taken_out(bench: Bench) -> Non
         "tenant": "t1",
         "provider": "flaky",
         "action_type": "send_email",
+        "target": "flaky",
         "error": "connection error: boom",
         "attempts": 1,
         "code": "CONNECTION",

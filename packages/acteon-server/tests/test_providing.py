@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from acteon.core import ConfigError, Executed, Tasks
+from acteon.core import ConfigError, Executed, Failed, Tasks
 from acteon.gateway import Gateway
 from acteon.gateway.testing import make_action, until
 from acteon.provider.testing import Receiver, answer
@@ -130,6 +130,24 @@ async def test_a_retry_uses_what_has_come_in_its_place(
 
     assert isinstance(call.result(), Executed)
     assert len(set(signed_with(receiver))) == 2
+
+
+async def test_a_retry_of_one_that_is_gone_ends_as_the_attempt_before(
+    configured: ConfiguredProviders, gateway: Gateway, file: Path, receiver: Receiver
+) -> None:
+    reached = asyncio.Event()
+    receiver.script(answer(status=503, after=reached))
+    async with asyncio.TaskGroup() as group:
+        call = group.create_task(gateway.dispatch(ACTION))
+        await receiver.wait_for(1)
+        write(file, hook(receiver.url, "other"))
+        await configured.reload()
+        reached.set()
+    outcome = call.result()
+
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.attempts) == ("CONNECTION", 1)
+    assert len(receiver.requests) == 1
 
 
 async def test_providers_come_and_go(

@@ -29,6 +29,7 @@ from acteon.provider import (
     GroupProvider,
     MemberEnd,
     ProviderError,
+    ProviderNotFoundError,
     ProviderRegistry,
     ProviderSerializationError,
     RateLimitedError,
@@ -197,6 +198,9 @@ class Executor:
                     entered = await line.enter()
                     # Meanwhile it may have been exchanged, and be about to be closed.
                     provider = self.providers.current(provider)
+                if provider.uses.ended:
+                    line.leave(entered, 0.0, None)
+                    return failed or ProviderNotFoundError(provider.name)
             except (CircuitOpenError, ProviderBusyError, RateLimitedError) as refused:
                 return refused.with_traceback(None) if failed is None else failed
             result = await self._attempt(provider, line, entered, action, progress)
@@ -364,10 +368,10 @@ class Executor:
             },
         )
         if error.retryable or (doubtful and not provider.idempotent):
-            await self._bury(action, failed)
+            await self._bury(provider, action, failed)
         return Execution(failed, certainty, attempts, provider=provider.name)
 
-    async def _bury(self, action: Action, failed: Failed) -> None:
+    async def _bury(self, provider: RegisteredProvider, action: Action, failed: Failed) -> None:
         if self.dead_letters is None:
             return
         letter = DeadLetter(
@@ -376,6 +380,7 @@ class Executor:
             code=failed.code,
             attempts=failed.attempts,
             timestamp=self.clock.now(),
+            target=provider.name,
         )
         try:
             async with asyncio.timeout(PUSH_LIMIT.total_seconds()):

@@ -15,11 +15,13 @@ class DeadLetter:
     """An action that was given up.
 
     Attributes:
-        action: It, as the provider was to have it.
+        action: It, as `target` was to have it.
         error: Why the last attempt failed.
         code: What kind of failure that was, in capitals.
         attempts: How many calls were made.
         timestamp: When it was given up.
+        target: Who was to deliver it: its provider, the one that a rule or a circuit sent it to
+            instead, or a member of a group.
     """
 
     action: Action
@@ -27,6 +29,7 @@ class DeadLetter:
     code: str
     attempts: int
     timestamp: datetime
+    target: str = ""
 
 
 class DeadLetterSink(ABC):

@@ -24,9 +24,11 @@ class Uses:
 
     Attributes:
         count: So many.
+        ended: Whether no more are to begin: it is being closed.
     """
 
     count: int = 0
+    ended: bool = False
     _none: Event | None = field(default=None, init=False)
 
     def begin(self) -> None:

@@ -229,6 +229,7 @@ def _digest(path: Path) -> bytes | None:
 
 def _leave(those: Iterable[_Open]) -> None:
     for each in those:
+        each.registered.uses.ended = True
         each.leave.set()
 
 

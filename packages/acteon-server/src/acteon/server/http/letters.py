@@ -48,6 +48,7 @@ def _entry(letter: DeadLetter) -> DlqEntry:
         tenant=action.tenant,
         provider=action.provider,
         action_type=action.action_type,
+        target=letter.target or action.provider,
         error=letter.error,
         code=letter.code,
         attempts=letter.attempts,

@@ -205,6 +205,8 @@ class DlqEntry:
     Attributes:
         action_id: The action's `id`.
         namespace: Of the action, like the next three.
+        target: Who was to deliver it: `provider`, the one that it was sent to instead, or a member
+            of the group that `provider` is. The payload has the shape for this one.
         error: Why the last attempt failed.
         code: What kind of failure that was.
         attempts: How many attempts were made.
@@ -220,6 +222,7 @@ class DlqEntry:
     tenant: str
     provider: str
     action_type: str
+    target: str
     error: str
     code: str
     attempts: int
