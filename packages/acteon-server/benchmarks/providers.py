@@ -51,7 +51,7 @@ class Quick:
 
     idempotent: bool = True
 
-    async def execute(self, _: Action) -> ProviderResponse:
+    async def execute(self, action: Action) -> ProviderResponse:
         return ANSWER
 
     async def health_check(self) -> None:
@@ -64,7 +64,7 @@ class Turn:
 
     idempotent: bool = True
 
-    async def execute(self, _: Action) -> ProviderResponse:
+    async def execute(self, action: Action) -> ProviderResponse:
         await asyncio.sleep(0)
         return ANSWER
 
@@ -78,7 +78,7 @@ class Hanging:
 
     idempotent: bool = True
 
-    async def execute(self, _: Action) -> ProviderResponse:
+    async def execute(self, action: Action) -> ProviderResponse:
         await asyncio.Event().wait()
         return ANSWER
 
@@ -92,7 +92,7 @@ class Away:
 
     idempotent: bool = True
 
-    async def execute(self, _: Action) -> ProviderResponse:
+    async def execute(self, action: Action) -> ProviderResponse:
         raise ProviderConnectionError("nobody there")
 
     async def health_check(self) -> None:

@@ -132,7 +132,7 @@ class Failed:
     tag: ClassVar[str] = "failed"
 
     def as_json(self) -> Any:
-        told = {
+        told: dict[str, Any] = {
             "attempts": self.attempts,
             "code": self.code,
             "message": self.message,

@@ -75,17 +75,18 @@ def load_plugin(group: str, name: str, base: type[T]) -> type[T]:
             f"{what} cannot be imported: {reason}; mend it, or install another version of {owner}"
         ) from error
     plugin = getattr(plugin, "__acteon_plugin__", plugin)
+    marked = group == PROVIDERS and isfunction(plugin)
     if not (isinstance(plugin, type) and issubclass(plugin, base)):
-        or_else = ", or a function that is marked by @provider" if isfunction(plugin) else ""
+        or_else = ", or a function that is marked by @provider" if marked else ""
         raise ConfigError(
             f"{what} is no {base.__name__}; its entry point {point.value} has to name a subclass "
-            f"of it{or_else if group == PROVIDERS else ''}"
+            f"of it{or_else}"
         )
-    missing = sorted(getattr(plugin, "__abstractmethods__", ()))
-    if missing:
+    unwritten: frozenset[str] = getattr(plugin, "__abstractmethods__", frozenset())
+    if unwritten:
         raise ConfigError(
-            f"{what} is incomplete: {plugin.__name__} lacks {', '.join(missing)}; its author must "
-            "mend that"
+            f"{what} is incomplete: {plugin.__name__} lacks {', '.join(sorted(unwritten))}; its "
+            "author must mend that"
         )
     return plugin
 

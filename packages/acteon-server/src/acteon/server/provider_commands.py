@@ -4,7 +4,7 @@ import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -23,12 +23,12 @@ from acteon.server.usage import (
 
 def _payload(context: click.Context, parameter: click.Parameter, value: str) -> dict[str, Any]:
     try:
-        found = decode_json(value.encode(errors="replace"))
+        found: Any = decode_json(value.encode(errors="replace"))
     except MalformedError as error:
         raise click.BadParameter(f"no JSON: {error}", context, parameter) from None
-    if not isinstance(found, dict):
+    if type(found) is not dict:
         raise click.BadParameter('wanted an object, such as {"text": "hello"}', context, parameter)
-    return found
+    return cast("dict[str, Any]", found)
 
 
 @click.group(

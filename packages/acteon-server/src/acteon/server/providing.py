@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import anyio.to_thread
 from attrs import define, field, frozen
@@ -242,13 +242,7 @@ async def _kept_open(
     """Open a provider, give it to `opened`, and close it when it is to be left and is unused."""
     stack = AsyncExitStack()
     try:
-        opening: object = plugin.open(section.name, settings)
-        if not isinstance(opening, AbstractAsyncContextManager):
-            raise ConfigError(
-                f"its plugin opens with {type(opening).__name__}, which is no asynchronous context "
-                "manager; its author must mend that"
-            )
-        provider = await stack.enter_async_context(_manager(opening))
+        provider = await stack.enter_async_context(_opening(plugin, section.name, settings))
         missing = lacking(provider)
         if missing:
             raise ConfigError(
@@ -279,10 +273,19 @@ async def _kept_open(
         await _closed(stack, section.name)
 
 
-def _manager(opening: Any) -> AbstractAsyncContextManager[Provider]:
-    """Return `opening` as what it says to be."""
-    found: AbstractAsyncContextManager[Provider] = opening
-    return found
+def _opening(plugin: Any, name: str, settings: object) -> AbstractAsyncContextManager[Provider]:
+    """Return what opens a provider, which may be anything: somebody else wrote it.
+
+    Raises:
+        ConfigError: It is not what it should be.
+    """
+    found: Any = plugin.open(name, settings)
+    if not isinstance(found, AbstractAsyncContextManager):
+        raise ConfigError(
+            f"its plugin opens with {type(found).__name__}, which is no asynchronous context "
+            "manager; its author must mend that"
+        )
+    return cast("AbstractAsyncContextManager[Provider]", found)
 
 
 async def _closed(stack: AsyncExitStack, name: str) -> None:

@@ -91,5 +91,5 @@ def _location(package: Distribution) -> str:
     except ValueError:
         direct = {}
     if direct.get("dir_info", {}).get("editable"):
-        return unquote(urlsplit(direct.get("url", "")).path)
+        return unquote(urlsplit(str(direct.get("url", ""))).path)
     return str(package.locate_file(""))
