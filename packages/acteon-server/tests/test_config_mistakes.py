@@ -181,11 +181,6 @@ MEANING = [
         "provider 'x': type: there is no acteon.providers plugin 'webhok'; did you mean 'webhook'?",
     ),
     (
-        '[[providers]]\nname = "x"\ntype = "slack"',
-        "provider 'x': type: 'slack' needs a package that is not installed: "
-        "pip install acteon-slack",
-    ),
-    (
         '[[providers]]\nname = "x"\ntype = "webhook"\nurl = "http://h"\ntimeout = 3',
         "provider 'x': timeout: unknown key; did you mean 'timeout_seconds'?",
     ),

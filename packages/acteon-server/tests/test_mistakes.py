@@ -45,7 +45,23 @@ def made(mistake: dict[str, Any]) -> Ended:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text, encoding="utf-8")
         given = environment(**mistake.get("environment", {}))
+        if "without" in mistake:
+            return started_without(folder, given)
         return started(folder, mistake.get("arguments", []), given)
+
+
+def started_without(folder: Path, environ: dict[str, str]) -> Ended:
+    """Start one in whose environment a package is missing: see `uninstalled`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "acteon.server"],
+        cwd=folder,
+        env={**environ, "PYTHONPATH": str(HERE / "uninstalled")},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LIMIT,
+        check=False,
+    )
+    return Ended(done.returncode, tuple(done.stderr.splitlines()))
 
 
 def told(ended: Ended, wanted: str = "error: ") -> str:

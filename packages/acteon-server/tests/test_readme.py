@@ -200,8 +200,9 @@ PROGRAMS = [
     pytest.param(page, program, id=f"{page.parent.name}-{number}")
     for page in sorted(ROOT.glob("packages/*/README.md"))
     for number, (language, program) in enumerate(BLOCK.findall(page.read_text()))
-    # Those of backends run in their own tests, which have the servers.
-    if language == "python" and not re.match("acteon-(?:state|audit)-(?!memory)", page.parent.name)
+    # Those of backends and mails run in their own tests, which have the servers.
+    if language == "python"
+    and not re.match("acteon-(?:email|(?:state|audit)-(?!memory))", page.parent.name)
 ]
 
 
