@@ -130,8 +130,7 @@ class SqliteConfig:
 class SqliteStatePlugin(StatePlugin):
     """Opens the file of the configuration."""
 
-    Config = SqliteConfig
-    kit = "1"
+    Config, kit = SqliteConfig, "1"
 
     @classmethod
     @asynccontextmanager
