@@ -26,7 +26,9 @@ url, run, process = sys.argv[1:]
 HOUR = timedelta(hours=1)
 
 async def main():
-    config = DynamoDBStateConfig(url=url, command_timeout_seconds=15)
+    # 128 connections come at once: those that the listener has no room for are asked again after
+    # 1, 3 and 7 s.
+    config = DynamoDBStateConfig(url=url, connect_timeout_seconds=10, command_timeout_seconds=15)
     async with DynamoDBStatePlugin.open(config) as backend:
         dispatch = dispatch_state(backend)
         print("ready", flush=True)
