@@ -75,3 +75,28 @@ def test_a_failure_with_half_a_character_in_its_text_is_told() -> None:
 @pytest.mark.parametrize(("outcome", "text"), CASES)
 def test_an_outcome_has_exactly_one_text(outcome: ActionOutcome, text: str) -> None:
     assert write_outcome(outcome).decode() == text
+
+
+KINDS = ("executed", "deduplicated", "suppressed", "rerouted", "throttled", "failed")
+EACH = list({outcome.tag: outcome for outcome, _ in CASES}.values())
+
+
+@pytest.mark.parametrize("outcome", EACH, ids=lambda outcome: outcome.tag)
+def test_an_outcome_knows_what_it_is(outcome: ActionOutcome) -> None:
+    assert [kind for kind in KINDS if getattr(outcome, f"is_{kind}")()] == [outcome.tag]
+
+
+@pytest.mark.parametrize("outcome", EACH, ids=lambda outcome: outcome.tag)
+def test_one_insists_on_an_outcome_and_goes_on_with_it(outcome: ActionOutcome) -> None:
+    for kind in KINDS:
+        insist = getattr(outcome, f"assert_{kind}")
+        if kind == outcome.tag:
+            assert insist() is outcome
+        else:
+            with pytest.raises(AssertionError) as caught:
+                insist()
+            assert str(caught.value) == f"expected {kind.capitalize()}, got {outcome!r}"
+
+
+def test_all_kinds_of_outcomes_are_among_the_cases() -> None:
+    assert {outcome.tag for outcome in EACH} == set(KINDS)

@@ -19,6 +19,7 @@ from acteon.core.ids import new_id
 from acteon.core.outage import Outage
 from acteon.core.outcome import (
     ActionOutcome,
+    AnyOutcome,
     Deduplicated,
     Executed,
     Failed,
@@ -62,6 +63,7 @@ __all__ = [
     "ActeonError",
     "Action",
     "ActionOutcome",
+    "AnyOutcome",
     "Caller",
     "Clock",
     "ConfigError",

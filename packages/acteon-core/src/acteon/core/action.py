@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
 from acteon.core.ids import new_id
 from acteon.core.timestamps import canonical_timestamp, parse_instant
@@ -28,7 +28,7 @@ def _is_timestamp(_: object, attribute: "Attribute[str]", value: str) -> None:
         raise ValueError(f"{attribute.name}: {error}") from None
 
 
-@frozen(kw_only=True)
+@frozen
 class Action:
     """One thing to be done for a tenant: "send this email", "call this webhook".
 
@@ -50,10 +50,18 @@ class Action:
     provider: str
     action_type: str
     payload: Any
-    metadata: Mapping[str, str] = field(factory=lambda: {})
-    dedup_key: str | None = None
-    id: str = field(factory=new_id)
-    created_at: str = field(factory=_now_text, validator=_is_timestamp)
+    metadata: Mapping[str, str] = field(factory=lambda: {}, kw_only=True)
+    dedup_key: str | None = field(default=None, kw_only=True)
+    id: str = field(factory=new_id, kw_only=True)
+    created_at: str = field(factory=_now_text, validator=_is_timestamp, kw_only=True)
+
+    def with_dedup_key(self, dedup_key: str | None) -> "Action":
+        """Return the same action, id and all, with another `dedup_key`."""
+        return evolve(self, dedup_key=dedup_key)
+
+    def with_metadata(self, metadata: Mapping[str, str]) -> "Action":
+        """Return the same action, id and all, with other labels."""
+        return evolve(self, metadata=metadata)
 
     @property
     def created_instant(self) -> datetime:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from attrs import field, frozen
+
+T = TypeVar("T")
 
 
 class ResponseStatus(StrEnum):
@@ -38,8 +40,64 @@ class ProviderResponse:
         }
 
 
+class AnyOutcome:
+    """What every outcome can be asked, so that programs need no list of classes.
+
+    `assert_…` returns the outcome if it is of that kind, and raises an `AssertionError` otherwise:
+    `outcome.assert_suppressed().rule`.
+
+    Attributes:
+        tag: Its kind in one word, as audit records have it: `executed`, `deduplicated`, ….
+    """
+
+    __slots__ = ()
+
+    tag: ClassVar[str]
+
+    def is_executed(self) -> bool:
+        return isinstance(self, Executed)
+
+    def is_deduplicated(self) -> bool:
+        return isinstance(self, Deduplicated)
+
+    def is_suppressed(self) -> bool:
+        return isinstance(self, Suppressed)
+
+    def is_rerouted(self) -> bool:
+        return isinstance(self, Rerouted)
+
+    def is_throttled(self) -> bool:
+        return isinstance(self, Throttled)
+
+    def is_failed(self) -> bool:
+        return isinstance(self, Failed)
+
+    def assert_executed(self) -> "Executed":
+        return self._insist(Executed)
+
+    def assert_deduplicated(self) -> "Deduplicated":
+        return self._insist(Deduplicated)
+
+    def assert_suppressed(self) -> "Suppressed":
+        return self._insist(Suppressed)
+
+    def assert_rerouted(self) -> "Rerouted":
+        return self._insist(Rerouted)
+
+    def assert_throttled(self) -> "Throttled":
+        return self._insist(Throttled)
+
+    def assert_failed(self) -> "Failed":
+        return self._insist(Failed)
+
+    def _insist(self, kind: type[T]) -> T:
+        if not isinstance(self, kind):
+            raise AssertionError(f"expected {kind.__name__}, got {self!r}")
+        return self
+
+
 @frozen
-class Executed:
+class Executed(AnyOutcome):
     """The action's own provider took the call."""
 
     response: ProviderResponse
@@ -51,7 +109,7 @@ class Executed:
 
 
 @frozen
-class Deduplicated:
+class Deduplicated(AnyOutcome):
     """An earlier action with the same key is known to have succeeded."""
 
     tag: ClassVar[str] = "deduplicated"
@@ -61,7 +119,7 @@ class Deduplicated:
 
 
 @frozen
-class Suppressed:
+class Suppressed(AnyOutcome):
     """A rule held the action back."""
 
     rule: str
@@ -73,7 +131,7 @@ class Suppressed:
 
 
 @frozen
-class Rerouted:
+class Rerouted(AnyOutcome):
     """A rule sent the action to another provider, which took the call."""
 
     original_provider: str
@@ -93,7 +151,7 @@ class Rerouted:
 
 
 @frozen
-class Throttled:
+class Throttled(AnyOutcome):
     """A rule's quota was used up.
 
     Attributes:
@@ -112,7 +170,7 @@ class Throttled:
 
 
 @frozen(kw_only=True)
-class Failed:
+class Failed(AnyOutcome):
     """The action was not delivered, or nobody knows whether it was.
 
     Attributes:
