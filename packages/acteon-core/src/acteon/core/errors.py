@@ -12,11 +12,10 @@ ActeonError
 ├── AuditError      (acteon.audit)      the audit store
 ├── RuleError       (acteon.rules)      a rule, when loaded or evaluated
 ├── ProviderError   (acteon.provider)   a delivery
-└── GatewayError    (acteon.gateway)    a dispatch that reached no outcome
+├── GatewayError    (acteon.gateway)    a dispatch that reached no outcome
+└── ClientError     (acteon.client)     a request to a server that was not answered as asked
 ```
 """
-
-from typing import ClassVar
 
 
 class ActeonError(Exception):
@@ -27,7 +26,7 @@ class ActeonError(Exception):
         retryable: Whether the same call may succeed if it is made again unchanged.
     """
 
-    code: ClassVar[str] = "INTERNAL"
+    code: str = "INTERNAL"
     retryable: bool = False
 
 

@@ -1,0 +1,1 @@
+"""Proves rules before production: gateways in tests, providers that record and fail, faults."""
