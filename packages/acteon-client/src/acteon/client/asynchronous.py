@@ -158,6 +158,10 @@ class AsyncActeonClient:
         """Return what the gateway has counted since its process started."""
         return await self._call(operations.metrics())
 
+    async def prometheus(self) -> str:
+        """Return all metrics of the server, in the text format of Prometheus."""
+        return await self._call(operations.prometheus())
+
     async def dispatch(self, action: AnyAction) -> Outcome:
         """Dispatch `action`, and return what became of it.
 

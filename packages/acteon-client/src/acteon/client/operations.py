@@ -97,6 +97,15 @@ def metrics() -> Call[Metrics]:
     return Call(method="GET", path="/metrics", what="get metrics", read=_told(Metrics))
 
 
+def prometheus() -> Call[str]:
+    return Call(
+        method="GET",
+        path="/metrics/prometheus",
+        what="get metrics",
+        read=lambda answer: answer.body.decode(),
+    )
+
+
 def dispatch(action: Action) -> Call[Outcome]:
     return Call(
         method="POST",

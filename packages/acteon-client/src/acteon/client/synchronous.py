@@ -155,6 +155,10 @@ class ActeonClient:
         """Return what the gateway has counted since its process started."""
         return self._call(operations.metrics())
 
+    def prometheus(self) -> str:
+        """Return all metrics of the server, in the text format of Prometheus."""
+        return self._call(operations.prometheus())
+
     def dispatch(self, action: AnyAction) -> Outcome:
         """Dispatch `action`, and return what became of it.
 
