@@ -100,9 +100,10 @@ def _given(part: CallLimits | CircuitBreaker) -> dict[str, Any]:
 
 
 def _backend(plugin: Plugin, what: str) -> dict[str, Any]:
-    if not isinstance(plugin.plugin, str) or not isinstance(plugin.settings, Mapping):
+    given = plugin.settings
+    if not isinstance(plugin.plugin, str) or not isinstance(given, Mapping):
         raise ConfigError(f"{what}: processes need a plugin's name and a mapping of its settings")
-    settings = cast("Mapping[str, Any]", plugin.settings)
+    settings = cast("Mapping[str, Any]", given)
     return {"backend": plugin.plugin, **settings}
 
 

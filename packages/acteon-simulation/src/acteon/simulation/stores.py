@@ -101,9 +101,10 @@ def _store(
     name = plugin.plugin
     if not isinstance(name, str) or name not in _OWN:
         return Store(plugin, _nothing)
-    if not isinstance(plugin.settings, Mapping):
+    mapping = plugin.settings
+    if not isinstance(mapping, Mapping):
         raise ConfigError(f"{what}: give the settings of {name!r} as a mapping")
-    given_settings = cast("Mapping[str, Any]", plugin.settings)
+    given_settings = cast("Mapping[str, Any]", mapping)
     settings = {**more.get(name, {}), **_OWN[name](run), **given_settings}
     try:
         config = load_plugin(group, name, base).Config(**settings)

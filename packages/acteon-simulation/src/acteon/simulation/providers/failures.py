@@ -54,8 +54,8 @@ class FailureMode:
     _fails: Callable[[int], bool]
     _error: Error = simulated_failure
     _delivered: bool = False
-    _text: str = field(default="", kw_only=True)
-    _others: "tuple[FailureMode, ...]" = field(default=(), kw_only=True)
+    _text: str = field(default="", kw_only=True, alias="text")
+    _others: "tuple[FailureMode, ...]" = field(default=(), kw_only=True, alias="others")
 
     @classmethod
     def never(cls) -> "FailureMode":
