@@ -73,7 +73,7 @@ class SimulationAudit:
         """Raise an `AssertionError` if `action` has a record."""
         found = await self.of(action)
         if found:
-            raise AssertionError(f"expected no audit record, got {_listed(found)}")
+            raise AssertionError(f"expected no audit record, got{_listed(found)}")
 
     async def assert_audit_count(self, count: int, **filters: Any) -> None:
         """Raise an `AssertionError` unless exactly `count` records fit `filters`."""

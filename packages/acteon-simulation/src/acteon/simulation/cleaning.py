@@ -59,11 +59,10 @@ async def clickhouse(config: Any) -> None:
 
 
 def _drop_tables(config: Any) -> None:
-    import clickhouse_driver
+    from clickhouse_driver import Client
 
-    driver: Any = clickhouse_driver  # has no annotations
     address = config.address
-    client = driver.Client(
+    client: Any = Client(
         address.host,
         port=address.port,
         user=address.user,

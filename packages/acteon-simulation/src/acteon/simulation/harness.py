@@ -288,6 +288,7 @@ class SimulationHarness:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="acteon-simulation-")))
         rules = folder / "rules"
         rules.mkdir()
+        await asyncio.to_thread(rulesets.parsed, config.rules)  # Tells what is wrong as it is.
         await asyncio.to_thread(rulesets.write, config.rules, rules)
         audit = _audit_of(config, stack)
         if isinstance(audit, AuditStore):  # Configurations refuse that.

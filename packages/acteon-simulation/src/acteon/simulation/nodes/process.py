@@ -87,7 +87,6 @@ class ProcessNode(RemoteNode):
         process = self._process
         if process is None:
             return
-        await self._close_client()
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
         try:
@@ -99,7 +98,6 @@ class ProcessNode(RemoteNode):
             await self._reap()
 
     async def kill(self) -> None:
-        await self._close_client()
         await self._reap()
 
     async def flush(self) -> None:
@@ -121,13 +119,9 @@ class ProcessNode(RemoteNode):
         found = _QUEUE.search(await self.client.prometheus())
         return found is not None and float(found.group(1)) > 0
 
-    async def _close_client(self) -> None:
-        client, self._client, self.url, self.pid = self._client, None, None, None
-        if client is not None:
-            await client.close()
-
     async def _reap(self) -> None:
         process, self._process = self._process, None
+        self.url = self.pid = None
         if process is not None:
             if process.returncode is None:
                 process.kill()
@@ -135,6 +129,7 @@ class ProcessNode(RemoteNode):
         if self._log is not None:
             await self._log
             self._log = None
+        await self._close_client()
 
     async def _listening(self, process: Process) -> str:
         assert process.stderr is not None

@@ -44,6 +44,11 @@ class RemoteNode(Node):
                 results.append(ItemFailedError(result.error.message, result.error.code))
         return results
 
+    async def _close_client(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
     async def query_audit(self, query: AuditQuery) -> AuditPage:
         return await self.client.query_audit(query)
 

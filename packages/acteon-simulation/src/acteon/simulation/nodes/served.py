@@ -42,14 +42,16 @@ class ServedNode(RemoteNode):
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._inner.stop)
             await self._inner.start()
+            # The server ends before its client, whose requests under way are answered.
+            stack.push_async_callback(self._close_client)
             server = await stack.enter_async_context(RunningServer())
             server.app = create_app(self.gateway)
-            self._client = await stack.enter_async_context(AsyncActeonClient(server.url))
+            self._client = AsyncActeonClient(server.url)
             self.url = server.url
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:
-        self.url = self._client = None
+        self.url = None
         await self._stack.aclose()
 
     async def flush(self) -> None:
