@@ -4,6 +4,9 @@ Each function takes the configuration of the backend, whose prefix or table is t
 drivers are imported when they are needed: a simulation has those of the backends that it uses.
 """
 
+# ClickHouse's driver has no types.
+# pyright: reportMissingTypeStubs=false
+
 import asyncio
 from functools import partial
 from typing import Any
