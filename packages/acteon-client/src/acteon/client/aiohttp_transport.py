@@ -47,6 +47,7 @@ class AiohttpTransport:
                 _url(self.options.base_url + request.target),
                 data=request.body,
                 headers=request.headers,
+                skip_auto_headers=("content-type",),  # A body that is not there has none.
                 allow_redirects=False,
                 proxy=self.options.proxy,
                 timeout=aiohttp.ClientTimeout(total=self.options.timeout),

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
@@ -182,7 +182,7 @@ class AsyncActeonClient:
 
     async def dispatch_many(
         self, actions: Iterable[AnyAction], *, chunk_size: int = CHUNK, concurrency: int = 4
-    ) -> AsyncIterator[tuple[Action, BatchResult]]:
+    ) -> AsyncGenerator[tuple[Action, BatchResult]]:
         """Dispatch as many actions as there are, and yield each with what became of it, in order.
 
         Of a request that fails, each action has the error.
@@ -294,7 +294,7 @@ class AsyncActeonClient:
 
     async def iter_audit(
         self, query: AuditQuery | None = None, *, page_size: int = PAGE, **filters: Any
-    ) -> AsyncIterator[AuditRecord]:
+    ) -> AsyncGenerator[AuditRecord]:
         """Yield all audit records that fit, the newest first; `limit` is the most of them."""
         walk = AuditWalk.of(merged(query, filters), page_size)
         while walk.query is not None:

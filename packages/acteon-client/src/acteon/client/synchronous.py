@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
@@ -179,7 +179,7 @@ class ActeonClient:
 
     def dispatch_many(
         self, actions: Iterable[AnyAction], *, chunk_size: int = CHUNK, concurrency: int = 4
-    ) -> Iterator[tuple[Action, BatchResult]]:
+    ) -> Generator[tuple[Action, BatchResult]]:
         """Dispatch as many actions as there are, and yield each with what became of it, in order.
 
         Of a request that fails, each action has the error.
@@ -289,7 +289,7 @@ class ActeonClient:
 
     def iter_audit(
         self, query: AuditQuery | None = None, *, page_size: int = PAGE, **filters: Any
-    ) -> Iterator[AuditRecord]:
+    ) -> Generator[AuditRecord]:
         """Yield all audit records that fit, the newest first; `limit` is the most of them."""
         walk = AuditWalk.of(merged(query, filters), page_size)
         while walk.query is not None:

@@ -1,5 +1,9 @@
 """Why there is no answer, in a line for people, whichever library found it out."""
 
+import os
+import socket
+import ssl
+
 from acteon.client.errors import ActeonConnectionError, ActeonTimeoutError
 from acteon.client.options import Options
 
@@ -28,6 +32,10 @@ def _reason(error: BaseException) -> str:
         if below is None:
             break
         error = below
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError):
+        # The numbers of the resolver and of TLS are their own.
+        if error.errno and not isinstance(error, socket.gaierror | ssl.SSLError):
+            return os.strerror(error.errno)
+        if error.strerror:
+            return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
