@@ -160,6 +160,15 @@ def fleet(session: nox.Session) -> None:
     session.run("pytest", "-q", "-s", "-m", "server", folder, *options(session), env=full(session))
 
 
+@nox.session
+def simulation(session: nox.Session) -> None:
+    """Test simulations on real stores, and the examples of them."""
+    folder = "packages/acteon-simulation"
+    session.install("-e", f"{folder}[all]", "--group", "test", "--group", "servers")
+    fetch(session, "redis", "postgres", "dynamodb", "clickhouse", "elasticsearch")
+    session.run("pytest", "-q", "-m", "server", folder, *session.posargs)
+
+
 @nox.session(name="server-tests")
 def server_tests(session: nox.Session) -> None:
     """Test what starts the real servers."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, evolve, field
 
-from acteon.audit import AuditStore
+from acteon.audit import AuditError, AuditStore
 from acteon.audit_memory import MemoryAuditStore
 from acteon.client import AsyncActeonClient
 from acteon.core import Action, ActionOutcome, ManualClock
@@ -25,13 +25,18 @@ from acteon.simulation import rulesets
 from acteon.simulation.audit import SimulationAudit
 from acteon.simulation.bridge import Bridge
 from acteon.simulation.config import DISABLED, MEMORY, Mode, SimulationConfig
-from acteon.simulation.errors import NodeNotFoundError, ProviderMissingError, SimulationError
+from acteon.simulation.errors import (
+    BackendUnavailableError,
+    NodeNotFoundError,
+    ProviderMissingError,
+    SimulationError,
+)
 from acteon.simulation.nodes import EmbeddedNode, Node, ProcessNode, Result, ServedNode
 from acteon.simulation.nodes.remote import RemoteNode
 from acteon.simulation.owning import Owner
 from acteon.simulation.serving import server_config
 from acteon.simulation.stores import audit_store, state_store
-from acteon.state import StateBackend
+from acteon.state import StateBackend, StateError
 from acteon.state_memory import memory_backend
 
 if TYPE_CHECKING:
@@ -246,7 +251,7 @@ class SimulationHarness:
                 nodes = await self._gateways(stack, registry)
             for node in nodes:
                 stack.push_async_callback(node.stop)
-                await node.start()
+                await _started(node)
             self.nodes = nodes
             yield
 
@@ -309,6 +314,13 @@ class SimulationHarness:
             path.write_text(text)
             nodes.append(ProcessNode(f"node-{number}", path))
         return tuple(nodes)
+
+
+async def _started(node: Node) -> None:
+    try:
+        await node.start()
+    except (StateError, AuditError) as error:
+        raise BackendUnavailableError(str(error)) from error
 
 
 def _states_of(config: SimulationConfig, stack: AsyncExitStack) -> list[StateBackend | Plugin]:

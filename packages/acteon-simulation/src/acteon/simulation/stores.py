@@ -10,6 +10,7 @@
 | `elasticsearch+http://…`, `elasticsearch+https://…` | Elasticsearch |
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from acteon.gateway import Plugin
 from acteon.simulation import cleaning
 from acteon.simulation.errors import BackendUnavailableError
 from acteon.state import StatePlugin
+
+log = logging.getLogger(__name__)
 
 Clean = Callable[[Any], Awaitable[None]]
 
@@ -119,7 +122,13 @@ def _store(
         return Store(Plugin(name, settings), _nothing)  # It may hold what others have written.
 
     async def clean() -> None:
-        await _CLEANERS[name](config)
+        try:
+            await _CLEANERS[name](config)
+        except Exception as error:  # noqa: BLE001 - of any driver; it must not hide why a test failed
+            log.warning(
+                "what a simulation wrote to a store could not be removed",
+                extra={"acteon.store": name, "acteon.run": run, "acteon.error": str(error)},
+            )
 
     return Store(Plugin(name, settings), clean)
 
