@@ -1,7 +1,8 @@
 """Simulations on real stores: what nodes share there, and that nothing is left of it."""
 
 # Some of the drivers have no types.
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false
 
 import asyncio
 from collections.abc import Callable, Iterator
