@@ -65,6 +65,8 @@ CHECKED = {
     "install",
     "output: serve",
     "options: acteon-server",
+    "program: acteon-client",  # by that package's tests, as the next one
+    "test: acteon-simulation",
     "request",
     "json",
     "nox",
@@ -200,9 +202,11 @@ PROGRAMS = [
     pytest.param(page, program, id=f"{page.parent.name}-{number}")
     for page in sorted(ROOT.glob("packages/*/README.md"))
     for number, (language, program) in enumerate(BLOCK.findall(page.read_text()))
-    # Those of backends and mails run in their own tests, which have the servers.
+    # Those of backends and others run in their own tests, which have what they need.
     if language == "python"
-    and not re.match("acteon-(?:email|(?:state|audit)-(?!memory))", page.parent.name)
+    and not re.match(
+        "acteon-(?:client|email|simulation|(?:state|audit)-(?!memory))", page.parent.name
+    )
 ]
 
 

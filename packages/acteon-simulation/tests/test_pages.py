@@ -39,6 +39,15 @@ def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path) -> None:
     assert f"{tests} passed" in run(tmp_path)
 
 
+def test_the_test_of_the_projects_page_passes(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "README.md").read_text()
+    found = re.search(r"<!-- test: acteon-simulation -->\n```python\n(.*?)```", page, re.DOTALL)
+    assert found
+    (tmp_path / "test_it.py").write_text(found.group(1))
+
+    assert "1 passed" in run(tmp_path)
+
+
 @pytest.mark.parametrize("mode", ["http", "process"])
 def test_the_first_test_runs_wherever_it_is_told_to(mode: str, tmp_path: Path) -> None:
     (tmp_path / "test_first.py").write_text(files(PAGES[1])["test_first.py"])
