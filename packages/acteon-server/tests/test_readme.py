@@ -65,7 +65,8 @@ CHECKED = {
     "install",
     "output: serve",
     "options: acteon-server",
-    "program: acteon-client",  # by that package's tests, as the next one
+    "commands: acteon-simulation",  # by that package's tests, as the next two
+    "program: acteon-client",
     "test: acteon-simulation",
     "request",
     "json",
