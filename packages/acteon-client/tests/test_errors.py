@@ -380,6 +380,7 @@ def hanging(scripted: Any, tmp_path: Path) -> Iterator[tuple[str, Callable[[], N
         def kill() -> None:
             receiver.called.wait(20)
             server.kill()
+            server.wait()
 
         yield url, kill
         server.kill()
@@ -395,10 +396,10 @@ async def test_a_server_that_is_killed_in_the_middle(
         with pytest.raises(ActeonConnectionError) as caught:
             await client.dispatch(ACTION)
         assert caught.value.sent
+        await asyncio.to_thread(killer.join)
         with pytest.raises(ActeonConnectionError, match="refused") as caught:
             await client.dispatch(ACTION)
         assert not caught.value.sent
-    await asyncio.to_thread(killer.join)
 
 
 async def test_who_may_not_is_told_so(connected: Any, gateway: Gateway) -> None:
