@@ -30,6 +30,8 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 PACKAGES = sorted(path.parent.name for path in Path("packages").glob("*/pyproject.toml"))
 GROUPS = "dependency-groups"
 PLUGIN = "examples/plugin-state-sqlite"
+LARGE = {"airflow"}
+"""Extras that have a session of their own."""
 PLUGINS = {PLUGIN: "acteon-state", "examples/plugin-provider-apprise": "acteon-server"}
 """The examples of a third party's plugins, and what each is tested with."""
 TESTED = [package for package in PACKAGES if Path("packages", package, "tests").is_dir()]
@@ -161,6 +163,26 @@ def fleet(session: nox.Session) -> None:
 
 
 @nox.session
+def integrations(session: nox.Session) -> None:
+    """Test the client's integrations with the frameworks themselves, but Airflow."""
+    folder = "packages/acteon-client"
+    session.install("-e", folder, "--group", "test")
+    session.install("--group", f"{folder}/pyproject.toml:integrations")
+    session.run("pytest", "-q", *integration_tests("django", "celery", "logging"), *session.posargs)
+
+
+@nox.session
+def airflow(session: nox.Session) -> None:
+    """Test the notifier with Airflow itself, which is large; and check its types there."""
+    folder = "packages/acteon-client"
+    session.install("-e", f"{folder}[airflow]", "--group", "test", "mypy>=2")
+    session.install("--group", f"{folder}/pyproject.toml:dev")
+    session.run("pytest", "-q", *integration_tests("airflow"), *session.posargs)
+    module = f"{folder}/src/acteon/client/airflow.py"
+    session.run("mypy", "--strict", "--explicit-package-bases", "--exclude", "", module)
+
+
+@nox.session
 def simulation(session: nox.Session) -> None:
     """Test simulations on real stores, and the examples of them."""
     folder = "packages/acteon-simulation"
@@ -250,6 +272,12 @@ def fetch(session: nox.Session, *servers: str) -> None:
     session.run(*command, env={"PYTHONPATH": ".ci"})
 
 
+def integration_tests(*frameworks: str) -> list[str]:
+    """Return the tests of the client's integrations with `frameworks`."""
+    folder = "packages/acteon-client/tests/integrations"
+    return [f"{folder}/test_{name}.py" for name in frameworks]
+
+
 def options(session: nox.Session) -> list[str]:
     """Return what pytest gets of the arguments behind `--`."""
     return [argument for argument in session.posargs if argument != "--full"]
@@ -280,7 +308,7 @@ def needed_for_tests(package: str) -> list[str]:
     """Return what the tests of `package` need, and its extras."""
     loaded = load(package)
     extras = loaded["project"].get("optional-dependencies", {})
-    more = [need for name in extras for need in extras[name]]
+    more = [need for name in extras if name not in LARGE for need in extras[name]]
     return [*loaded[GROUPS]["dev"], *more]
 
 

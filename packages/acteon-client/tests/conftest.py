@@ -5,7 +5,7 @@ import inspect
 import re
 import socket
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -54,7 +54,7 @@ class Both:
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             if isinstance(self.client, AsyncActeonClient):
-                got = found(*args, **kwargs)
+                got: Any = found(*args, **kwargs)
                 if inspect.isasyncgen(got):
                     return [each async for each in got]
                 return await got
@@ -65,8 +65,8 @@ class Both:
 
 
 def _listed(call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    got = call(*args, **kwargs)
-    return list(got) if isinstance(got, Iterator) else got
+    got: Any = call(*args, **kwargs)
+    return [each for each in got] if inspect.isgenerator(got) else got  # noqa: C416 - typed so
 
 
 MakeClient = Callable[..., AbstractAsyncContextManager[Both]]

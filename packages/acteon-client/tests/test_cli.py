@@ -156,7 +156,7 @@ def test_a_batch_and_lines_that_come_in(server: str, folder: Path) -> None:
         (["login", "ann", "--password-stdin"], "secret\n", 5, "error: API error"),
         ([], "", 2, "usage: acteon"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=str,
 )
 def test_what_goes_wrong_is_told_in_a_line_with_its_status(
     server: str, folder: Path, arguments: list[str], given: str, status: int, text: str

@@ -51,13 +51,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     client.cert_chain_pems[0].write_to_path(folder / "client.pem")
     client.private_key_pem.write_to_path(folder / "client.key")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
-    ca.configure_trust(context)
+    authority: Any = ca  # Its contexts may be those of another library, which is not here.
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
-    authority, certificate, key = (
-        str(folder / name) for name in ("ca.pem", "client.pem", "client.key")
-    )
-    return Certificates(authority, certificate, key, context)
+    path, certificate, key = (str(folder / name) for name in ("ca.pem", "client.pem", "client.key"))
+    return Certificates(path, certificate, key, context)
 
 
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
@@ -116,7 +115,8 @@ async def test_a_proxy_of_the_environment(
 def test_threads_share_a_client(scripted: Any) -> None:
     server = scripted(*[("200 OK", b"[]", JSON)] * 40)
     with ActeonClient(server.url) as client, ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda _: client.list_rules(), range(40)))
+        calls = [threads.submit(client.list_rules) for _ in range(40)]
+        found = [call.result() for call in calls]
 
     assert found == [[]] * 40
 

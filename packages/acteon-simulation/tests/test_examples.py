@@ -83,7 +83,7 @@ def test_a_check_that_does_not_hold_is_told_and_ends_with_status_1() -> None:
         (("run", "http-client", "--url", "http://127.0.0.1:1"), "no Acteon server answers at"),
         (("run", "postgres", "--state-url", "mysql://x"), "error: state"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=str,
 )
 def test_what_cannot_be_run_is_told_in_a_line(arguments: tuple[str, ...], text: str) -> None:
     ended = run(*arguments)

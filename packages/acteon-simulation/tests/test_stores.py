@@ -77,6 +77,7 @@ async def test_the_things_of_others_are_left_alone() -> None:
         ("mysql://h/d", "state: no store is reached by mysql://; there are redis://, "),
         ("redis://h:port", "state: 'url'"),
         (Plugin("redis", {"url": "redis://h", "colour": 1}), "state: .*colour"),
+        ("elasticsearch+http://h", "state: 'elasticsearch' is not for that; there are redis, "),
         (Plugin("redis", ["url"]), "state: give the settings of 'redis' as a mapping"),
     ],
 )

@@ -18,6 +18,7 @@ from elasticsearch import Elasticsearch
 
 from acteon.core import Action
 from acteon.simulation import BackendUnavailableError, SimulationConfig, SimulationHarness
+from acteon.simulation.stores import state_store
 from servers import clickhouse, dynamodb, elasticsearch, postgres, redis
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
@@ -45,7 +46,10 @@ def cluster_keys(url: str) -> list[Any]:
 
 def postgres_tables(url: str) -> list[Any]:
     with psycopg.connect(url) as connection:
-        found = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'acteon%'"
+        found = (
+            "SELECT relname FROM pg_class WHERE relname LIKE 'acteon%' "
+            "UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'acteon%'"
+        )
         return connection.execute(found).fetchall()
 
 
@@ -133,6 +137,19 @@ async def test_an_audit_trail_in_a_store_and_nothing_left_of_it(
         assert await asyncio.to_thread(STORES[name][2], where) != []
 
     assert await asyncio.to_thread(STORES[name][2], where) == []
+
+
+async def test_a_run_with_an_odd_name_takes_nothing_away_from_others(
+    url: Callable[[str], str], action: Make
+) -> None:
+    where = url("redis")
+    config = SimulationConfig(state=where, rules=RULES, providers=["email"], run="other")
+    async with SimulationHarness(config) as harness:
+        sent = action(action_type="notify", dedup_key="k")
+        (await harness.dispatch(sent)).assert_executed()
+        for odd in ("*", "[a-z]ther", "othe?"):
+            await state_store(where, run=odd).clean()
+        (await harness.dispatch(sent)).assert_deduplicated()
 
 
 async def test_nodes_that_share_no_state_in_one_store(

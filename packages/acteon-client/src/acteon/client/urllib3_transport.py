@@ -1,5 +1,6 @@
 """How the sync client sends requests: by urllib3, whose errors end here."""
 
+import os
 import ssl
 import time
 from typing import Final
@@ -41,6 +42,7 @@ class Urllib3Transport:
     options: Options
     given: urllib3.PoolManager | None = None
     _pool: urllib3.PoolManager = field(init=False)
+    _process: int = field(factory=os.getpid, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._pool = self.given or _pool(self.options)
@@ -48,6 +50,10 @@ class Urllib3Transport:
     def send(self, request: Request) -> Answer | ActeonConnectionError:
         """Return the answer to `request`, or why there is none."""
         end = time.monotonic() + self.options.timeout
+        if self._process != os.getpid():
+            # Connections of the process that was forked are its own.
+            self._process = os.getpid()
+            self._pool = self.given or _pool(self.options)
         try:
             response = self._pool.request(
                 request.method,

@@ -33,7 +33,7 @@ class ProviderError(ActeonError):
         retry_after: How long the receiver asked to be left alone, if it did.
     """
 
-    code: ClassVar[str] = "EXECUTION_FAILED"
+    code = "EXECUTION_FAILED"
     prefix: ClassVar[str] = "execution failed: "
 
     def __init__(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from acteon.core import Action, ManualClock
     from acteon.gateway import GatewaySettings, Plugin
     from acteon.simulation.audit import SimulationAudit
+    from acteon.simulation.backends import AvailableBackends, skip_without
     from acteon.simulation.config import Mode, SimulationConfig, SimulationConfigBuilder
     from acteon.simulation.errors import (
         BackendUnavailableError,
@@ -22,20 +23,24 @@ if TYPE_CHECKING:
     )
     from acteon.simulation.harness import SimulationHarness
     from acteon.simulation.nodes import Node, Result
+    from acteon.simulation.ports import PortAllocator
     from acteon.simulation.providers import (
         CapturedCall,
         FailingProvider,
         FailureMode,
         RecordingProvider,
     )
+    from acteon.simulation.proxy import FaultProxy
     from acteon.simulation.synchronous import SyncSimulationAudit, SyncSimulationHarness
 
 __all__ = [
     "Action",
+    "AvailableBackends",
     "BackendUnavailableError",
     "CapturedCall",
     "FailingProvider",
     "FailureMode",
+    "FaultProxy",
     "GatewaySettings",
     "ManualClock",
     "Mode",
@@ -43,6 +48,7 @@ __all__ = [
     "NodeDownError",
     "NodeNotFoundError",
     "Plugin",
+    "PortAllocator",
     "PortExhaustedError",
     "ProviderMissingError",
     "RecordingProvider",
@@ -54,6 +60,7 @@ __all__ = [
     "SimulationHarness",
     "SyncSimulationAudit",
     "SyncSimulationHarness",
+    "skip_without",
 ]
 
 _MODULES: Final = (
@@ -64,6 +71,9 @@ _MODULES: Final = (
     "acteon.simulation.audit",
     "acteon.simulation.harness",
     "acteon.simulation.synchronous",
+    "acteon.simulation.backends",
+    "acteon.simulation.ports",
+    "acteon.simulation.proxy",
     "acteon.core",
     "acteon.gateway",
 )

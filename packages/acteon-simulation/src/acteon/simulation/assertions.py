@@ -107,7 +107,8 @@ def assert_provider_received_payload_value(
     last = provider.last_action
     if last is None:
         raise AssertionError("provider should have been called")
-    got = last.payload.get(key) if isinstance(last.payload, dict) else None
+    payload: Any = last.payload
+    got = payload.get(key) if hasattr(payload, "get") else None
     if got != value:
         raise AssertionError(f"expected payload['{key}'] = {value!r}, got {got!r}")
     return provider

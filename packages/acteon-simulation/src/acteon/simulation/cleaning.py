@@ -4,12 +4,26 @@ Each function takes the configuration of the backend, whose prefix or table is t
 drivers are imported when they are needed: a simulation has those of the backends that it uses.
 """
 
-# ClickHouse's driver has no types.
-# pyright: reportMissingTypeStubs=false
-
-import asyncio
+import re
 from functools import partial
-from typing import Any
+from math import ceil
+from typing import Any, Final
+
+_AT_ONCE: Final = 500
+_TABLES: Final = """
+    SELECT format('DROP TABLE IF EXISTS %%I.%%I CASCADE', schemaname, tablename)
+    FROM pg_tables
+    WHERE schemaname = %(schema)s AND starts_with(tablename, %(prefix)s) AND NOT EXISTS (
+        SELECT FROM pg_inherits
+        WHERE inhrelid = format('%%I.%%I', schemaname, tablename)::regclass
+    )
+"""
+"""Without partitions, which go with their tables."""
+_FUNCTIONS: Final = """
+    SELECT format('DROP FUNCTION IF EXISTS %%s', p.oid::regprocedure)
+    FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE nspname = %(schema)s AND starts_with(proname, %(prefix)s)
+"""
 
 
 async def redis(config: Any) -> None:
@@ -19,27 +33,26 @@ async def redis(config: Any) -> None:
     connection: Any = make_client(config)
     try:
         client = connection.client
-        async for key in client.scan_iter(match=f"{config.prefix}:*", count=1000):
-            await client.unlink(key)
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", config.prefix)
+        keys = [key async for key in client.scan_iter(match=f"{pattern}:*", count=_AT_ONCE)]
+        for start in range(0, len(keys), _AT_ONCE):
+            await client.unlink(*keys[start : start + _AT_ONCE])
     finally:
         await connection.aclose()
 
 
 async def postgres(config: Any) -> None:
-    """Drop all tables with the prefix of `config`, and what hangs on them."""
+    """Drop all tables and functions with the prefix of `config`."""
     from psycopg import AsyncConnection
-    from psycopg.sql import SQL, Identifier
 
-    found = (
-        "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, %s) "
-        "AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = "
-        "(quote_ident(schemaname) || '.' || quote_ident(tablename))::regclass)"
-    )
-    async with await AsyncConnection.connect(config.url, autocommit=True) as connection:
-        rows = await connection.execute(found, (config.schema, config.prefix))
-        for (table,) in await rows.fetchall():
-            name = Identifier(config.schema, table)
-            await connection.execute(SQL("DROP TABLE IF EXISTS {} CASCADE").format(name))
+    names = {"schema": config.schema, "prefix": config.prefix}
+    limit = ceil(config.connect_timeout_seconds)
+    async with await AsyncConnection.connect(
+        config.url, autocommit=True, connect_timeout=limit
+    ) as connection:
+        for found in (_TABLES, _FUNCTIONS):
+            for (statement,) in await (await connection.execute(found, names)).fetchall():
+                await connection.execute(statement)
 
 
 async def dynamodb(config: Any) -> None:
@@ -58,31 +71,17 @@ async def dynamodb(config: Any) -> None:
 
 async def clickhouse(config: Any) -> None:
     """Drop all tables with the prefix of `config`."""
-    await asyncio.to_thread(_drop_tables, config)
+    from acteon.state_clickhouse import Calls
 
-
-def _drop_tables(config: Any) -> None:
-    from clickhouse_driver import Client
-
-    address = config.address
-    client: Any = Client(
-        address.host,
-        port=address.port,
-        user=address.user,
-        password=address.password,
-        database=address.database,
-        secure=address.secure,
-    )
-    try:
-        found = client.execute(
-            "SELECT name FROM system.tables WHERE database = %(database)s "
-            "AND startsWith(name, %(prefix)s)",
-            {"database": address.database, "prefix": config.prefix},
+    async with Calls(config) as calls:
+        # Both are of letters, digits and '_': the configuration says so.
+        database = calls.address.database
+        found = await calls.ask(
+            f"SELECT name FROM system.tables WHERE database = '{database}' "
+            f"AND startsWith(name, '{config.prefix}')"
         )
-        for (table,) in found:
-            client.execute(f"DROP TABLE IF EXISTS `{address.database}`.`{table}`")
-    finally:
-        client.disconnect()
+        for (table,) in found.rows:
+            await calls.ask(f"DROP TABLE IF EXISTS `{database}`.`{table}`")
 
 
 async def elasticsearch(config: Any) -> None:

@@ -10,8 +10,10 @@
 | `elasticsearch+http://…`, `elasticsearch+https://…` | Elasticsearch |
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -55,6 +57,12 @@ _OWN: Final[Mapping[str, Callable[[str], Mapping[str, Any]]]] = {
 }
 """What makes the things of a run its own; none of them begins like those of another run."""
 _STATE_MORE: Final[Mapping[str, Mapping[str, Any]]] = {"clickhouse": {"allow_weak_locks": True}}
+_EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    STATE: ("redis", "postgres", "dynamodb", "clickhouse"),
+    AUDIT: ("postgres", "clickhouse", "elasticsearch"),
+}
+"""Which of our stores are for what."""
+_CLEANING: Final = timedelta(seconds=30)
 _CLEANERS: Final[Mapping[str, Clean]] = {
     "redis": cleaning.redis,
     "postgres": cleaning.postgres,
@@ -112,10 +120,15 @@ def _store(
     try:
         config = load_plugin(group, name, base).Config(**settings)
     except PluginNotFoundError as error:
-        raise BackendUnavailableError(
-            f"{what}: {name!r} needs a package that is not installed: "
-            f"pip install 'acteon-simulation[{name}]'"
-        ) from error
+        if name not in _EXTRAS[group]:
+            raise ConfigError(
+                f"{what}: {name!r} is not for that; there are {', '.join(_EXTRAS[group])}"
+            ) from error
+        raise _not_installed(what, name) from error
+    except ConfigError as error:
+        if isinstance(error.__cause__, ImportError):  # The driver, which the plugin needs.
+            raise _not_installed(what, name) from error
+        raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{what}: {error}") from None
     if given_settings.keys() & _OWN[name](run).keys():
@@ -123,14 +136,22 @@ def _store(
 
     async def clean() -> None:
         try:
-            await _CLEANERS[name](config)
+            async with asyncio.timeout(_CLEANING.total_seconds()):
+                await _CLEANERS[name](config)
         except Exception as error:  # noqa: BLE001 - of any driver; it must not hide why a test failed
             log.warning(
                 "what a simulation wrote to a store could not be removed",
-                extra={"acteon.store": name, "acteon.run": run, "acteon.error": str(error)},
+                extra={"acteon.store": name, "acteon.run": run, "acteon.error": repr(error)},
             )
 
     return Store(Plugin(name, settings), clean)
+
+
+def _not_installed(what: str, name: str) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        f"{what}: {name!r} needs a package that is not installed: "
+        f"pip install 'acteon-simulation[{name}]'"
+    )
 
 
 def _named(given: str, what: str) -> tuple[str, dict[str, Any]]:

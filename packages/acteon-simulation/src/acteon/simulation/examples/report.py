@@ -61,8 +61,8 @@ class Report:
         self.tell(f"    {text}")
 
     def check(self, text: str, got: Any, expected: Any = True) -> None:
-        """Insist on `got` being `expected`, or fitting it if that is a function."""
-        passed = bool(expected(got)) if callable(expected) else got == expected
+        """Insist on `got` being `expected`."""
+        passed = bool(got == expected)
         found = Check(self._step, text, passed, None if passed else repr(got))
         self.checks.append(found)
         self.tell(f"  {'✓' if passed else '✗'} {text}{'' if passed else f' - got {got!r}'}")

@@ -1,0 +1,1 @@
+"""A package, as its `conftest` is another one than that above it."""
