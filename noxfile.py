@@ -229,6 +229,7 @@ def bench(session: nox.Session) -> None:
         script = f"packages/acteon-audit-{store}/benchmarks/audit.py"
         session.run("python", script, env=environment)
     session.run("python", "packages/acteon-server/benchmarks/providers.py")
+    session.run("python", "packages/acteon-simulation/benchmarks/simulation.py")
     session.run("python", "packages/acteon-server/benchmarks/rules.py")
     session.run("python", "packages/acteon-rules-cel/benchmarks/cel.py")
     for package in ("acteon-rules", "acteon-rules-cel"):

@@ -68,26 +68,25 @@ class FailingProvider(RecordingProvider):
         self.recovers_after = count
         return self
 
-    @property
-    def _has_recovered(self) -> bool:
-        return self.recovers_after is not None and self.call_count >= self.recovers_after
-
     def reset(self) -> None:
         """Forget all calls: those that come fail again."""
         self.clear()
 
     async def health_check(self) -> None:
         """Raise the error, until it has recovered."""
-        if not self._has_recovered:
+        if self.recovers_after is None or self._log.ended < self.recovers_after:
             raise self.error()
 
     async def _response(self, action: Action, number: int) -> ProviderResponse:
-        last = self.recovers_after
-        if last is None or number <= last:
+        if self.recovers_after is None or number <= self.recovers_after:
             if self.patience:
                 await self.clock.sleep(self.patience)
             raise self.error()
-        if self.responses or self.response_fn is not None:
-            return await super()._response(action, number)
-        body = {"provider": self.name, "action_id": action.id, "recovered_after": last}
-        return ProviderResponse(body=body)
+        return await super()._response(action, number)
+
+    def _body(self, action: Action) -> Any:
+        return {
+            "provider": self.name,
+            "action_id": action.id,
+            "recovered_after": self.recovers_after,
+        }

@@ -115,7 +115,8 @@ class FailureMode:
         )
 
     def __or__(self, other: "FailureMode") -> "FailureMode":
-        return evolve(self, others=(*self._others, other))
+        # One level deep, whichever way they were joined.
+        return evolve(self, others=(*self._others, evolve(other, others=()), *other._others))
 
     def __repr__(self) -> str:
         return " | ".join(f"FailureMode.{each._text}" for each in (self, *self._others))

@@ -2,18 +2,20 @@
 
 import asyncio
 import inspect
-import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, Self, cast
+from operator import methodcaller
+from typing import Any, Final, NoReturn, Self, TypeVar, cast
 
 from attrs import define, field
 
 from acteon.core import SYSTEM_CLOCK, Action, Clock, ProviderResponse
 from acteon.provider import ProviderError
-from acteon.simulation.providers.captured import CapturedCall, listed
+from acteon.simulation.providers.captured import CallLog, CapturedCall, snapshot
 from acteon.simulation.providers.failures import FailureMode
+
+T = TypeVar("T", bound=BaseException)
 
 Answer = ProviderResponse | ProviderError | Any
 """A response, an error to be raised, or the body of a response."""
@@ -21,8 +23,9 @@ Answer = ProviderResponse | ProviderError | Any
 ResponseFn = Callable[[Action], Answer | Awaitable[Answer]]
 
 _NO_TIME: Final = timedelta(0)
-_MOST_REMEMBERED: Final = 100_000
-"""Ids of actions whose attempts are counted."""
+
+# Has pytest end the traceback of a failed assertion at the line of the test.
+__tracebackhide__ = methodcaller("errisinstance", AssertionError)
 
 
 def _mode(given: FailureMode | None) -> FailureMode:
@@ -61,16 +64,10 @@ class RecordingProvider:
     responses: deque[Answer] = field(factory=deque[Answer], converter=_queue, kw_only=True)
     keep: int | None = field(default=None, kw_only=True)
     clock: Clock = field(default=SYSTEM_CLOCK, kw_only=True)
-    _calls: deque[CapturedCall] = field(init=False)
-    _count: int = field(default=0, init=False)
-    _attempts: Counter[str] = field(factory=Counter[str], init=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
-    _waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(
-        factory=set[tuple[asyncio.AbstractEventLoop, asyncio.Event]], init=False, repr=False
-    )
+    _log: CallLog = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._calls = deque(maxlen=self.keep)
+        self._log = CallLog(self.keep)
 
     def with_response_fn(self, response_fn: ResponseFn) -> Self:
         """Have `response_fn` answer from now on."""
@@ -93,7 +90,8 @@ class RecordingProvider:
         return self
 
     async def execute(self, action: Action) -> ProviderResponse:
-        number, attempt = self._begin(action)
+        begun = self._log.begin(action.id)
+        seen = snapshot(action)
         started_at = self.clock.now()
         response: ProviderResponse | None = None
         error: BaseException | None = None
@@ -101,74 +99,58 @@ class RecordingProvider:
         try:
             if self.delay > _NO_TIME:
                 await self.clock.sleep(self.delay)
-            failure = self.failure.failure(number)
-            if failure is None or failure.delivered:
-                response = await self._response(action, number)
+            failure = self.failure.failure(begun.number)
+            if failure is None:
+                response = await self._response(action, begun.number)
                 delivered = True
-            if failure is not None:
-                response = None
-                raise failure.error
+                return response
+            if failure.delivered:
+                await self._response(action, begun.number)
+                delivered = True
+            raise _fresh(failure.error)
         except BaseException as raised:
             error = raised
             raise
         finally:
-            self._end(
-                CapturedCall(
-                    number=number,
-                    attempt=attempt,
-                    action=action,
-                    started_at=started_at,
-                    finished_at=self.clock.now(),
-                    response=response,
-                    error=error,
-                    delivered=delivered,
-                )
+            call = CapturedCall(
+                number=begun.number,
+                attempt=begun.attempt,
+                action=seen,
+                started_at=started_at,
+                finished_at=self.clock.now(),
+                response=response,
+                error=error,
+                delivered=delivered,
             )
-        assert response is not None
-        return response
+            self._log.end(begun, call)
 
     async def health_check(self) -> None:
         """Return: it is always well."""
 
-    def _begin(self, action: Action) -> tuple[int, int]:
-        with self._lock:
-            self._count += 1
-            if len(self._attempts) >= _MOST_REMEMBERED:
-                self._attempts.clear()
-            self._attempts[action.id] += 1
-            return self._count, self._attempts[action.id]
-
-    def _end(self, call: CapturedCall) -> None:
-        with self._lock:
-            self._calls.append(call)
-            waiters = list(self._waiters)
-        for loop, event in waiters:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(event.set)
-
     async def _response(self, action: Action, number: int) -> ProviderResponse:
-        if self.responses:
+        try:
+            # One step, not a look before it: calls may come from several threads.
             answer = self.responses.popleft()
-        elif self.response_fn is not None:
-            answer = self.response_fn(action)
-            if inspect.isawaitable(answer):
-                answer = await answer
-        else:
-            answer = {"provider": self.name, "action_id": action.id, "simulated": True}
+        except IndexError:
+            answer = self._body(action) if self.response_fn is None else self.response_fn(action)
+        if inspect.isawaitable(answer):
+            answer = await answer
         if isinstance(answer, BaseException):
-            raise answer
+            raise _fresh(answer)
         return answer if isinstance(answer, ProviderResponse) else ProviderResponse(body=answer)
+
+    def _body(self, action: Action) -> Any:
+        return {"provider": self.name, "action_id": action.id, "simulated": True}
 
     @property
     def calls(self) -> list[CapturedCall]:
         """The calls that have ended, in the order in which they did."""
-        with self._lock:
-            return list(self._calls)
+        return self._log.kept()
 
     @property
     def call_count(self) -> int:
         """How many calls have begun, repetitions included."""
-        return self._count
+        return self._log.begun
 
     @property
     def last_call(self) -> CapturedCall | None:
@@ -187,16 +169,20 @@ class RecordingProvider:
         """The payloads of all calls that have ended."""
         return [call.action.payload for call in self.calls]
 
-    def calls_for(self, **members: Any) -> list[CapturedCall]:
-        """Return the calls whose actions have `members`: `action_type="welcome"`, …."""
-        return [call for call in self.calls if _fits(call.action, members)]
+    def calls_for(
+        self, *, payload: Mapping[str, Any] | None = None, **members: Any
+    ) -> list[CapturedCall]:
+        """Return the calls whose actions have these members: `action_type="welcome"`, ….
+
+        Args:
+            payload: Members of the payload, at any depth: it may have others, too.
+            members: Of the action, by name.
+        """
+        return [call for call in self.calls if _fits(call.action, members, payload)]
 
     def clear(self) -> None:
-        """Forget all calls, and count from 1 again."""
-        with self._lock:
-            self._calls.clear()
-            self._attempts.clear()
-            self._count = 0
+        """Forget all calls, also those under way, and count from 1 again."""
+        self._log.clear()
 
     async def wait_for_calls(self, count: int, timeout: float = 5.0) -> list[CapturedCall]:  # noqa: ASYNC109 - part of the text
         """Return the calls once `count` of them have ended.
@@ -204,23 +190,17 @@ class RecordingProvider:
         Raises:
             AssertionError: That takes more than `timeout` seconds.
         """
-        event = asyncio.Event()
-        waiter = (asyncio.get_running_loop(), event)
-        self._waiters.add(waiter)
         try:
             async with asyncio.timeout(timeout):
-                while len(self.calls) < count:
-                    event.clear()
-                    await event.wait()
+                await self._log.wait(count)
         except TimeoutError:
-            self._fail(f"expected {count} calls to provider '{self.name}' within {timeout:g} s")
-        finally:
-            self._waiters.discard(waiter)
+            expected = f"expected {count} calls to provider '{self.name}' within {timeout:g} s"
+            raise AssertionError(f"{expected}, got {self._log.ended}{self._log.told()}") from None
         return self.calls
 
     def assert_called(self, count: int) -> None:
         """Raise an `AssertionError` unless there were exactly `count` calls."""
-        if self._count != count:
+        if self.call_count != count:
             self._fail(f"expected {count} calls to provider '{self.name}'")
 
     def assert_called_once(self) -> None:
@@ -229,12 +209,12 @@ class RecordingProvider:
 
     def assert_called_at_least(self, count: int) -> None:
         """Raise an `AssertionError` unless there were `count` calls or more."""
-        if self._count < count:
+        if self.call_count < count:
             self._fail(f"expected at least {count} calls to provider '{self.name}'")
 
     def assert_not_called(self) -> None:
         """Raise an `AssertionError` if there was a call."""
-        if self._count:
+        if self.call_count:
             self._fail(f"expected no calls to provider '{self.name}'")
 
     def assert_called_with(
@@ -243,8 +223,8 @@ class RecordingProvider:
         """Raise an `AssertionError` unless the last call's action has these members.
 
         Args:
-            payload: Members of its payload, at any depth: it may have others, too.
-            members: Of the action, by name.
+            payload: As in `calls_for`.
+            members: As in `calls_for`.
         """
         last = self.last_action
         if last is None or not _fits(last, members, payload):
@@ -252,7 +232,7 @@ class RecordingProvider:
 
     def assert_any_call(self, *, payload: Mapping[str, Any] | None = None, **members: Any) -> None:
         """Raise an `AssertionError` unless some call's action has these members."""
-        if not any(_fits(call.action, members, payload) for call in self.calls):
+        if not self.calls_for(payload=payload, **members):
             self._fail(f"expected a call with {_wanted(members, payload)}")
 
     def assert_call_order(self, action_types: Sequence[str]) -> None:
@@ -261,13 +241,17 @@ class RecordingProvider:
         if got != list(action_types):
             self._fail(f"expected calls with the action types {list(action_types)}")
 
-    def _fail(self, expected: str) -> None:
-        raise AssertionError(f"{expected}, got {self._count}{listed(self.calls)}")
+    def _fail(self, expected: str) -> NoReturn:
+        raise AssertionError(f"{expected}, got {self.call_count}{self._log.told()}")
 
 
-def _fits(
-    action: Action, members: Mapping[str, Any], payload: Mapping[str, Any] | None = None
-) -> bool:
+def _fresh(error: T) -> T:
+    # An error that is raised again and again would otherwise grow by a traceback each time.
+    error.__traceback__ = None
+    return error
+
+
+def _fits(action: Action, members: Mapping[str, Any], payload: Mapping[str, Any] | None) -> bool:
     return all(getattr(action, name) == value for name, value in members.items()) and (
         payload is None or _has(action.payload, payload)
     )
