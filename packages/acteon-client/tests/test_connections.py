@@ -132,6 +132,23 @@ async def test_a_call_that_is_cancelled_leaves_nothing(scripted: Any) -> None:
         assert await client.list_rules() == []
 
 
+def test_an_async_client_belongs_to_one_event_loop_until_it_is_closed(scripted: Any) -> None:
+    server = scripted(("200 OK", b"[]", JSON), ("200 OK", b"[]", JSON))
+    client = AsyncActeonClient(server.url)
+
+    async def ask(*, close: bool) -> None:
+        assert await client.list_rules() == []
+        if close:
+            await client.close()
+
+    asyncio.run(ask(close=True))
+    with asyncio.Runner() as runner:
+        runner.run(ask(close=False))
+        with pytest.raises(ConfigurationError, match="connections of another event loop"):
+            asyncio.run(ask(close=False))
+        runner.run(client.close())
+
+
 async def test_a_client_is_closed_as_often_as_one_likes(connected: Any, scripted: Any) -> None:
     server = scripted(("200 OK", b"[]", JSON), ("200 OK", b"[]", JSON))
     async with connected(server.url) as client:

@@ -9,7 +9,7 @@ from attrs import define, field
 from yarl import URL
 
 from acteon.client.answers import Answer
-from acteon.client.errors import ActeonConnectionError
+from acteon.client.errors import ActeonConnectionError, ConfigurationError
 from acteon.client.options import Options
 from acteon.client.talking import Request
 from acteon.client.unanswered import late, unreachable
@@ -37,6 +37,7 @@ class AiohttpTransport:
     options: Options
     given: aiohttp.ClientSession | None = None
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
 
     async def send(self, request: Request) -> Answer | ActeonConnectionError:
         """Return the answer to `request`, or why there is none."""
@@ -75,7 +76,14 @@ class AiohttpTransport:
     def _open(self) -> aiohttp.ClientSession:
         if self.given is not None:
             return self.given
+        loop = asyncio.get_running_loop()
+        if self._session is not None and self._loop is not loop:
+            raise ConfigurationError(
+                "this client has connections of another event loop: close it there first, or make "
+                "a client for each"
+            )
         if self._session is None:
+            self._loop = loop
             trace = aiohttp.TraceConfig()
             trace.on_connection_create_end.append(_mark)
             trace.on_connection_reuseconn.append(_mark)
