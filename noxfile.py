@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import nox
 
@@ -85,11 +86,18 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build all wheels, run all tests against them, and start the server from them alone."""
+    """Build all wheels, start the server from them alone, and run tests against them.
+
+    A wheel has all files of its package. That of the server is started; its tests, which take
+    longer than all others together, were passed by the same files.
+    """
     dist = Path(session.create_tmp()).absolute() / "dist"
     session.run("rm", "-rf", str(dist), external=True)
     session.run("uv", "build", "-q", "--all-packages", "--wheel", "--out-dir", str(dist))
     wheels = {path.name.split("-")[0].replace("_", "-"): str(path) for path in dist.glob("*.whl")}
+
+    for name, wheel in wheels.items():
+        check_files(session, name, wheel)
 
     session.install(*(wheels[name] for name in needed_by("acteon-server")))
     session.run("python", ".ci/smoke.py")
@@ -105,7 +113,8 @@ def build(session: nox.Session) -> None:
     needs = (need for name in PACKAGES for need in needed_for_tests(name))
     outside = sorted({need for need in needs if not need.startswith("acteon-")})
     session.install(*wheels.values(), *outside, "--group", "test")
-    session.run("pytest", "-q", "-m", "not server and not fuzz", *session.posargs)
+    folders = [f"packages/{name}/tests" for name in TESTED if name != "acteon-server"]
+    session.run("pytest", "-q", "-m", "not server and not fuzz", *folders, *session.posargs)
 
 
 @nox.session
@@ -265,6 +274,16 @@ def bump(session: nox.Session) -> None:
     for path in Path("packages").glob("*/pyproject.toml"):
         text = re.sub(r'(?m)^(version = ")[^"]+', rf"\g<1>{version}", path.read_text(), count=1)
         path.write_text(re.sub(r'("acteon-[^"=]+==)[^"]+', rf"\g<1>{version}", text))
+
+
+def check_files(session: nox.Session, package: str, wheel: str) -> None:
+    """End the session unless `wheel` has all files of `package`, and no others."""
+    source = Path("packages", package, "src")
+    files = (path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    wanted = {path.relative_to(source).as_posix() for path in files}
+    there = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    if there != wanted:
+        session.error(f"{wheel}: has other files than {source}: {sorted(there ^ wanted)}")
 
 
 def fetch(session: nox.Session, *servers: str) -> None:
