@@ -1,8 +1,10 @@
 """Which calls fail, against a plain account of it."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import pytest
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +26,71 @@ def test_the_first_ones_and_every_nth(first: int, every: int) -> None:
     assert failing(FailureMode.first_n(first) | FailureMode.every_n(every)) == [
         n for n in numbers if n <= first or n % every == 0
     ]
+
+
+@frozen
+class Part:
+    """A mode, and what it is to do, told plainly."""
+
+    mode: FailureMode
+    fails: Callable[[int], bool]
+    text: str
+    delivered: bool
+
+
+def part(kind: str, count: int, own_error: bool, delivered: bool) -> Part:
+    error = RateLimitedError() if own_error else None
+    kinds: dict[str, tuple[FailureMode, Callable[[int], bool]]] = {
+        "first": (FailureMode.first_n(count, error=error), lambda n: n <= count),
+        "every": (FailureMode.every_n(count, error=error), lambda n: n % count == 0),
+        "always": (FailureMode.always(error=error), lambda _: True),
+        "never": (FailureMode.never(), lambda _: False),
+    }
+    mode, fails = kinds[kind]
+    text = "rate limited" if own_error else "execution failed: simulated failure on call #{}"
+    if delivered:
+        mode = mode.delivered_then_lost()
+        text = text if own_error else "connection error: the answer to call #{} was lost"
+    return Part(mode, fails, text, delivered)
+
+
+PARTS = st.builds(
+    part,
+    st.sampled_from(["first", "every", "always", "never"]),
+    st.integers(1, 9),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+def joined(modes: Sequence[FailureMode], draw: Callable[[int], int]) -> FailureMode:
+    """Return `modes` joined in their order, with brackets at random."""
+    if len(modes) == 1:
+        return modes[0]
+    middle = draw(len(modes))
+    return joined(modes[:middle], draw) | joined(modes[middle:], draw)
+
+
+@given(parts=st.lists(PARTS, min_size=1, max_size=5), data=st.data())
+def test_of_modes_that_are_joined_the_first_that_fails_a_call_counts(
+    parts: list[Part], data: st.DataObject
+) -> None:
+    mode = joined([each.mode for each in parts], lambda count: data.draw(st.integers(1, count - 1)))
+    for number in range(1, CALLS + 1):
+        failure = mode.failure(number)
+        expected = next((each for each in parts if each.fails(number)), None)
+        got = None if failure is None else (str(failure.error), failure.delivered)
+        assert got == (expected and (expected.text.format(number), expected.delivered))
+    assert repr(mode) == " | ".join(repr(each.mode) for each in parts)
+
+
+@given(parts=st.lists(PARTS, min_size=1, max_size=4))
+def test_joined_modes_lose_their_answers_together(parts: list[Part]) -> None:
+    mode = joined([each.mode for each in parts], lambda _: 1).delivered_then_lost()
+    for number in range(1, CALLS + 1):
+        failure = mode.failure(number)
+        assert (failure is not None) == any(each.fails(number) for each in parts)
+        assert failure is None or failure.delivered
 
 
 def test_always_and_never() -> None:

@@ -1,5 +1,6 @@
 """Starting, ending and looking into simulations."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from acteon.audit_memory import MemoryAuditStore
 from acteon.core import Action, ConfigError, Executed
+from acteon.executor import ExecutorSettings
 from acteon.rules import RuleParseError
 from acteon.simulation import (
     FailingProvider,
@@ -173,6 +175,20 @@ async def test_time_goes_on_when_it_is_advanced(action: Make) -> None:
         times = [record.dispatched_at for record in await harness.audit.of(one)]
         assert times[0] == datetime(2026, 1, 1, tzinfo=UTC)
         assert times[2] - times[0] == timedelta(seconds=60, milliseconds=1)
+
+
+async def test_the_delays_of_providers_go_by_the_clock_of_the_simulation(action: Make) -> None:
+    slow = RecordingProvider("email", delay=timedelta(hours=1))
+    own = RecordingProvider("sms", clock=(other := ManualClock()))
+    executor = ExecutorSettings(timeout=timedelta(hours=2))
+    config = SimulationConfig(providers=[slow, own], clock=ManualClock(), executor=executor)
+    async with SimulationHarness(config) as harness:
+        sending = asyncio.create_task(harness.dispatch(action()))
+        await harness.advance(timedelta(minutes=59))
+        assert not sending.done()
+        await harness.advance(timedelta(minutes=1))
+        (await sending).assert_executed()
+    assert own.clock is other
 
 
 async def test_a_node_that_is_restarted_has_forgotten_what_was_in_its_memory(

@@ -1,7 +1,9 @@
 """What a provider of a test remembers, answers, and says when an assertion fails."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,19 +16,7 @@ from acteon.provider import (
     ProviderError,
     RateLimitedError,
 )
-from acteon.simulation import FailingProvider, FailureMode, RecordingProvider
-from acteon.simulation.assertions import (
-    assert_all_executed,
-    assert_all_succeeded,
-    assert_failed_with,
-    assert_provider_called,
-    assert_provider_not_called,
-    assert_provider_received_action_type,
-    assert_provider_received_payload_value,
-    assert_rerouted_to,
-    assert_suppressed_by,
-    assert_throttled_for,
-)
+from acteon.simulation import FailureMode, RecordingProvider
 
 Make = Callable[..., Action]
 
@@ -41,15 +31,53 @@ async def test_it_keeps_its_calls_until_it_is_cleared(action: Make) -> None:
     assert response.body == {"provider": "email", "action_id": first.id, "simulated": True}
     assert (provider.call_count, len(provider.calls)) == (2, 2)
     assert provider.payloads == [{"n": 1}, {"n": 2}]
-    assert provider.last_action is second
+    assert provider.last_action == second
     call = provider.calls[0]
     assert (call.number, call.attempt, call.ok, call.delivered) == (1, 1, True, True)
     assert call.response is response
     assert call.started_at <= call.finished_at == call.timestamp
     assert [each.number for each in provider.calls_for(id=second.id)] == [2]
+    assert [each.number for each in provider.calls_for(payload={"n": 1}, tenant="tenant-1")] == [1]
+    assert provider.calls_for(payload={"n": 1}, tenant="tenant-2") == []
     await provider.health_check()
     provider.clear()
     assert (provider.call_count, provider.calls) == (0, [])
+
+
+async def test_what_a_function_raises_is_raised_as_it_is(action: Make) -> None:
+    def fails(_: Action) -> None:
+        raise LookupError("no such user")
+
+    provider = RecordingProvider("email", response_fn=fails)
+    with pytest.raises(LookupError, match="no such user") as caught:
+        await provider.execute(action())
+
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert [call.error for call in provider.calls] == [caught.value]
+
+
+async def test_what_was_sent_is_kept_as_it_was(action: Make) -> None:
+    def changes(sent: Action) -> None:
+        sent.payload["to"].append("Bob")
+
+    provider = RecordingProvider("email", response_fn=changes)
+    payload = {"to": ["Ann"]}
+    await provider.execute(action(payload=payload))
+
+    assert payload == {"to": ["Ann", "Bob"]}
+    assert provider.payloads == [{"to": ["Ann"]}]
+
+
+async def test_attempts_are_counted_by_action(action: Make) -> None:
+    provider = RecordingProvider("email")
+    first, second = action(), action()
+    for sent in (first, second, first, first):
+        await provider.execute(sent)
+
+    assert [call.attempt for call in provider.calls] == [1, 1, 2, 3]
+    provider.clear()
+    await provider.execute(first)
+    assert [(call.number, call.attempt) for call in provider.calls] == [(1, 1)]
 
 
 async def test_only_the_newest_calls_are_kept_if_so_told(action: Make) -> None:
@@ -58,6 +86,7 @@ async def test_only_the_newest_calls_are_kept_if_so_told(action: Make) -> None:
         await provider.execute(action(payload=number))
 
     assert (provider.call_count, provider.payloads) == (5, [3, 4])
+    assert len(await provider.wait_for_calls(5)) == 2
 
 
 async def test_it_answers_as_it_is_told(action: Make) -> None:
@@ -95,6 +124,34 @@ async def test_a_failure_goes_before_an_answer(action: Make) -> None:
     ]
 
 
+async def test_a_delivery_whose_answer_is_lost_takes_place(action: Make) -> None:
+    delivered: list[Action] = []
+    provider = RecordingProvider("email", response_fn=delivered.append)
+    provider.with_failure_mode(FailureMode.first_n(1).delivered_then_lost())
+    sent = action()
+    with pytest.raises(ProviderConnectionError, match="the answer to call #1 was lost") as caught:
+        await provider.execute(sent)
+
+    assert (caught.value.delivery, delivered) == ("unknown", [sent])
+    (call,) = provider.calls
+    assert (call.delivered, call.response, call.error) == (True, None, caught.value)
+
+
+async def test_an_error_that_is_raised_often_does_not_grow(action: Make) -> None:
+    lost = ProviderConnectionError("lost")
+    failing = RecordingProvider("email", failure=FailureMode.always(error=lost))
+    answering = RecordingProvider("email", responses=[lost] * 5)
+    depths: set[int] = set()
+    for provider in (failing, answering):
+        for _ in range(5):
+            with pytest.raises(ProviderConnectionError) as caught:
+                await provider.execute(action())
+            assert caught.value is lost
+            depths.add(len(caught.traceback))
+
+    assert max(depths) <= 3
+
+
 async def test_a_delay_goes_by_the_clock_it_is_given(action: Make) -> None:
     clock = ManualClock()
     provider = RecordingProvider("email", clock=clock).with_delay(timedelta(minutes=5))
@@ -120,6 +177,24 @@ async def test_a_call_that_is_cancelled_is_kept_as_well(action: Make) -> None:
     assert not kept.delivered
 
 
+async def test_calls_under_way_are_forgotten_with_the_others(action: Make) -> None:
+    clock = ManualClock()
+    provider = RecordingProvider("email", delay=timedelta(seconds=9), clock=clock)
+    before = asyncio.create_task(provider.execute(action(payload="before")))
+    await clock.advance(timedelta(seconds=5))
+    with pytest.raises(AssertionError) as caught:
+        provider.assert_not_called()
+    assert str(caught.value).splitlines()[1:] == ["  and 1 under way"]
+    provider.clear()
+    after = asyncio.create_task(provider.execute(action(payload="after")))
+    await clock.advance(timedelta(seconds=9))
+    await before
+    await after
+
+    assert (provider.call_count, provider.payloads) == (1, ["after"])
+    assert [call.number for call in provider.calls] == [1]
+
+
 async def test_calls_are_waited_for(action: Make) -> None:
     provider = RecordingProvider("email")
     waiting = asyncio.create_task(provider.wait_for_calls(3))
@@ -129,10 +204,12 @@ async def test_calls_are_waited_for(action: Make) -> None:
         await provider.execute(action())
 
     assert len(await waiting) == 3
-    with pytest.raises(
-        AssertionError, match=r"expected 4 calls to provider 'email' within 0\.01 s"
-    ):
+    with pytest.raises(AssertionError) as caught:
         await provider.wait_for_calls(4, timeout=0.01)
+    assert str(caught.value).splitlines() == [
+        "expected 4 calls to provider 'email' within 0.01 s, got 3",
+        *(f"  #{number} tests/tenant-1 welcome payload={{}}" for number in (1, 2, 3)),
+    ]
 
 
 async def test_a_call_of_another_thread_wakes_who_waits(action: Make) -> None:
@@ -142,6 +219,31 @@ async def test_a_call_of_another_thread_wakes_who_waits(action: Make) -> None:
     await asyncio.to_thread(lambda: asyncio.run(provider.execute(action())))
 
     assert len(await waiting) == 1
+
+
+def test_calls_of_many_threads_are_all_counted(action: Make) -> None:
+    threads, each = 8, 200
+    provider = RecordingProvider("email", responses=list(range(threads * each)))
+    start = threading.Barrier(threads)
+    got: list[list[int]] = []
+
+    async def many() -> None:
+        got.append([(await provider.execute(action())).body for _ in range(each)])
+
+    def run() -> None:
+        start.wait()
+        asyncio.run(many())
+
+    running = [threading.Thread(target=run) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+
+    numbers = list(range(1, threads * each + 1))
+    assert provider.call_count == len(numbers)
+    assert sorted(call.number for call in provider.calls) == numbers
+    assert sorted(body for bodies in got for body in bodies) == list(range(threads * each))
 
 
 async def test_an_assertion_that_fails_shows_the_calls(action: Make) -> None:
@@ -167,123 +269,21 @@ async def test_an_assertion_that_fails_shows_the_calls(action: Make) -> None:
         provider.assert_any_call(tenant="x")
     with pytest.raises(AssertionError, match=r"the action types \['a'\], got 1"):
         provider.assert_call_order(["a"])
+    with pytest.raises(AssertionError, match="a call with action_type='welcome', payload="):
+        provider.assert_any_call(action_type="welcome", payload={"to": {"name": "Bob"}})
 
 
-@pytest.mark.parametrize(
-    ("make", "text", "code", "retryable"),
-    [
-        (
-            lambda: FailingProvider.execution_failed("p", "no"),
-            "execution failed: no",
-            "EXECUTION_FAILED",
-            False,
-        ),
-        (
-            lambda: FailingProvider.timeout("p", timedelta(milliseconds=10)),
-            "timeout after 10ms",
-            "TIMEOUT",
-            True,
-        ),
-        (
-            lambda: FailingProvider.connection_error("p", "no"),
-            "connection error: no",
-            "CONNECTION",
-            True,
-        ),
-        (lambda: FailingProvider.rate_limited("p"), "rate limited", "RATE_LIMITED", True),
-        (
-            lambda: FailingProvider.configuration("p", "no"),
-            "invalid configuration: no",
-            "CONFIGURATION",
-            False,
-        ),
-    ],
-)
-async def test_each_way_to_fail(
-    make: Callable[[], FailingProvider], text: str, code: str, retryable: bool, action: Make
-) -> None:
-    provider = make()
-    for call in (provider.execute(action()), provider.health_check()):
-        with pytest.raises(ProviderError) as caught:
-            await call
-        error = caught.value
-        assert (str(error), error.code, error.retryable) == (text, code, retryable)
-    assert len(provider.calls) == 1
+async def test_many_calls_and_long_payloads_are_shown_in_part(action: Make) -> None:
+    provider = RecordingProvider("email", failure=FailureMode.every_n(2))
+    for _ in range(12):
+        with suppress(ProviderError):
+            await provider.execute(action(payload="x" * 1000))
+    with pytest.raises(AssertionError) as caught:
+        provider.assert_called_once()
 
-
-async def test_it_recovers_after_so_many_calls(action: Make) -> None:
-    provider = FailingProvider.connection_error("p", "no").fail_until(2)
-    for _ in range(2):
-        with pytest.raises(ProviderConnectionError):
-            await provider.health_check()
-        with pytest.raises(ProviderConnectionError):
-            await provider.execute(action())
-    sent = action()
-    response = await provider.execute(sent)
-    assert response.body == {"provider": "p", "action_id": sent.id, "recovered_after": 2}
-    await provider.health_check()
-    assert provider.call_count == 3
-    provider.reset()
-    with pytest.raises(ProviderConnectionError):
-        await provider.execute(action())
-    assert (await FailingProvider.rate_limited("p").fail_until(0).execute(sent)).body
-    with pytest.raises(ValueError, match="fail_until: -1"):
-        provider.fail_until(-1)
-
-
-async def test_what_else_tests_insist_on(simulation: Any, action: Make) -> None:
-    rules = """
-rules:
-  - name: block
-    condition: {field: action.action_type, eq: spam}
-    action: {type: suppress}
-  - name: elsewhere
-    condition: {field: action.action_type, eq: urgent}
-    action: {type: reroute, target_provider: sms}
-  - name: none
-    condition: {field: action.action_type, eq: bulk}
-    action: {type: throttle, max_count: 1, window_seconds: 60}
-"""
-    async with simulation(rules=rules, providers=["email", "sms"]) as harness:
-        spam = await harness.dispatch(action(action_type="spam"))
-        assert assert_suppressed_by(spam, "block") is spam
-        with pytest.raises(AssertionError, match="expected suppression by 'other', got 'block'"):
-            assert_suppressed_by(spam, "other")
-        with pytest.raises(AssertionError, match="expected Rerouted, got Suppressed"):
-            assert_rerouted_to(spam, "sms")
-        urgent = await harness.dispatch(action(action_type="urgent"))
-        assert_rerouted_to(urgent, "sms")
-        with pytest.raises(AssertionError, match="expected reroute to 'push', got 'sms'"):
-            assert_rerouted_to(urgent, "push")
-        missing = await harness.dispatch(action("pager"))
-        assert_failed_with(missing, code="PROVIDER_NOT_FOUND", attempts=0, retryable=False)
-        with pytest.raises(AssertionError, match="a failure with attempts=4, got 0: Failed"):
-            assert_failed_with(missing, attempts=4)
-        results = await harness.dispatch_batch([action(action_type="bulk")] * 2)
-        assert_all_succeeded(results)
-        assert len(assert_all_executed(results[:1])) == 1
-        with pytest.raises(AssertionError, match="outcome 1: expected Executed, got "):
-            assert_all_executed(results)
-        with pytest.raises(AssertionError, match="outcome 0: expected an outcome, got Prov"):
-            assert_all_succeeded([ProviderConnectionError("x")])
-
-        sms = harness.provider("sms")
-        assert_provider_called(sms, 1)
-        assert_provider_received_action_type(sms, "urgent")
-        with pytest.raises(AssertionError, match="expected action type 'x', got 'urgent'"):
-            assert_provider_received_action_type(sms, "x")
-        with pytest.raises(AssertionError, match=r"expected payload\['to'\] = 1, got None"):
-            assert_provider_received_payload_value(sms, "to", 1)
-        sms.clear()
-        assert_provider_not_called(sms)
-        with pytest.raises(AssertionError, match="provider should have been called"):
-            assert_provider_received_action_type(sms, "urgent")
-
-
-def test_a_quota_that_opens_too_late() -> None:
-    from acteon.core import Throttled
-
-    throttled = Throttled(timedelta(seconds=60))
-    assert assert_throttled_for(throttled, timedelta(minutes=1)) is throttled
-    with pytest.raises(AssertionError, match="a wait of at most 0:00:59, got 0:01:00"):
-        assert_throttled_for(throttled, timedelta(seconds=59))
+    first, *lines, last = str(caught.value).splitlines()
+    assert first == "expected 1 calls to provider 'email', got 12"
+    assert lines[0] == f"  #1 tests/tenant-1 welcome payload='{'x' * 299}…"
+    error = "execution failed: simulated failure on call #2"
+    assert lines[1].endswith(f"x… -> ExecutionFailedError({error!r})")
+    assert (len(lines), last) == (10, "  and 2 more")

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from operator import methodcaller
 from typing import Any, ClassVar, TypeVar
 
 from attrs import field, frozen
 
 T = TypeVar("T")
+
+__tracebackhide__ = methodcaller("errisinstance", AssertionError)
+"""Has pytest show the line of a test whose assertion failed, and none of these."""
 
 
 class ResponseStatus(StrEnum):

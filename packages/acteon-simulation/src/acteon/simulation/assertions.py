@@ -4,12 +4,14 @@ All functions raise an `AssertionError` whose text says what was expected and wh
 return what they were given, so that a test can go on with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from operator import methodcaller
+from typing import Any, cast
 
 from acteon.core import (
     ActeonError,
+    Action,
     ActionOutcome,
     Executed,
     Failed,
@@ -18,6 +20,9 @@ from acteon.core import (
     Throttled,
 )
 from acteon.simulation.providers import RecordingProvider
+
+# Has pytest end the traceback of a failed assertion at the line of the test.
+__tracebackhide__ = methodcaller("errisinstance", AssertionError)
 
 
 def assert_suppressed_by(outcome: ActionOutcome, rule: str) -> Suppressed:
@@ -92,11 +97,9 @@ def assert_provider_received_action_type(
     provider: RecordingProvider, action_type: str
 ) -> RecordingProvider:
     """Insist on the last call's action being of that type."""
-    last = provider.last_action
-    if last is None:
-        raise AssertionError("provider should have been called")
-    if last.action_type != action_type:
-        raise AssertionError(f"expected action type '{action_type}', got '{last.action_type}'")
+    got = _last_action(provider).action_type
+    if got != action_type:
+        raise AssertionError(f"expected action type '{action_type}', got '{got}'{provider.told()}")
     return provider
 
 
@@ -104,14 +107,21 @@ def assert_provider_received_payload_value(
     provider: RecordingProvider, key: str, value: Any
 ) -> RecordingProvider:
     """Insist on the last call's payload having `value` as its member `key`."""
+    payload = _last_action(provider).payload
+    members: Mapping[str, Any] = {}
+    if isinstance(payload, Mapping):
+        members = cast("Mapping[str, Any]", payload)
+    if key not in members or members[key] != value:
+        got = repr(members[key]) if key in members else "nothing"
+        raise AssertionError(f"expected payload['{key}'] = {value!r}, got {got}{provider.told()}")
+    return provider
+
+
+def _last_action(provider: RecordingProvider) -> Action:
     last = provider.last_action
     if last is None:
         raise AssertionError("provider should have been called")
-    payload: Any = last.payload
-    got = payload.get(key) if hasattr(payload, "get") else None
-    if got != value:
-        raise AssertionError(f"expected payload['{key}'] = {value!r}, got {got!r}")
-    return provider
+    return last
 
 
 class SimulationAssertions:

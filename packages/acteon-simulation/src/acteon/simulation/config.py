@@ -135,6 +135,11 @@ class SimulationConfig:
                 "clock: the state store has a clock of its own; a ManualClock goes with "
                 "state='memory'"
             )
+        if self.is_virtual:
+            for provider in self.providers.values():
+                # A delay is time that is advanced, too.
+                if isinstance(provider, RecordingProvider) and provider.clock is SYSTEM_CLOCK:
+                    provider.clock = self.clock
 
     def _check_processes(self) -> None:
         if isinstance(self.state, StateBackend) or isinstance(self.audit, AuditStore):

@@ -137,9 +137,8 @@ class CallLog:
             self._waiters.add(waiter)
         try:
             while self.ended < count:
+                # Nothing is lost by it: threads set the event in a later turn of this loop.
                 event.clear()
-                # A call that ended in another thread since then has set the event by a turn of
-                # this loop, which comes after this line.
                 await event.wait()
         finally:
             with self._lock:
@@ -164,9 +163,9 @@ def snapshot(action: Action) -> Action:
 
 def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _copied(each) for name, each in cast("dict[Any, Any]", value).items()}
+        return {name: _copied(each) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [_copied(each) for each in cast("list[Any]", value)]
+        return [_copied(each) for each in cast("list[object]", value)]
     return value
 
 

@@ -23,6 +23,7 @@ Answer = ProviderResponse | ProviderError | Any
 ResponseFn = Callable[[Action], Answer | Awaitable[Answer]]
 
 _NO_TIME: Final = timedelta(0)
+_NOTHING: Final = object()
 
 # Has pytest end the traceback of a failed assertion at the line of the test.
 __tracebackhide__ = methodcaller("errisinstance", AssertionError)
@@ -128,16 +129,21 @@ class RecordingProvider:
         """Return: it is always well."""
 
     async def _response(self, action: Action, number: int) -> ProviderResponse:
-        try:
-            # One step, not a look before it: calls may come from several threads.
-            answer = self.responses.popleft()
-        except IndexError:
+        answer = self._queued()
+        if answer is _NOTHING:
             answer = self._body(action) if self.response_fn is None else self.response_fn(action)
         if inspect.isawaitable(answer):
             answer = await answer
         if isinstance(answer, BaseException):
             raise _fresh(answer)
         return answer if isinstance(answer, ProviderResponse) else ProviderResponse(body=answer)
+
+    def _queued(self) -> Answer:
+        try:
+            # One step, not a look before it: calls may come from several threads.
+            return self.responses.popleft()
+        except IndexError:
+            return _NOTHING
 
     def _body(self, action: Action) -> Any:
         return {"provider": self.name, "action_id": action.id, "simulated": True}
@@ -180,6 +186,10 @@ class RecordingProvider:
         """
         return [call for call in self.calls if _fits(call.action, members, payload)]
 
+    def told(self) -> str:
+        """Return the calls as lines for the text of an assertion; empty if there are none."""
+        return self._log.told()
+
     def clear(self) -> None:
         """Forget all calls, also those under way, and count from 1 again."""
         self._log.clear()
@@ -195,7 +205,7 @@ class RecordingProvider:
                 await self._log.wait(count)
         except TimeoutError:
             expected = f"expected {count} calls to provider '{self.name}' within {timeout:g} s"
-            raise AssertionError(f"{expected}, got {self._log.ended}{self._log.told()}") from None
+            raise AssertionError(f"{expected}, got {self._log.ended}{self.told()}") from None
         return self.calls
 
     def assert_called(self, count: int) -> None:
@@ -242,7 +252,7 @@ class RecordingProvider:
             self._fail(f"expected calls with the action types {list(action_types)}")
 
     def _fail(self, expected: str) -> NoReturn:
-        raise AssertionError(f"{expected}, got {self.call_count}{self._log.told()}")
+        raise AssertionError(f"{expected}, got {self.call_count}{self.told()}")
 
 
 def _fresh(error: T) -> T:
